@@ -1,0 +1,38 @@
+# settle: monthly rating and settlement inside PostgreSQL.
+#
+#   make && make install      build against the PostgreSQL that pg_config names
+#   make installcheck         regression tests against a running server
+#   scripts/test              everything: installs what it needs, starts its own servers
+
+EXTENSION = settle
+MODULE_big = settle
+
+OBJS = \
+	src/settle.o src/guc.o src/api.o src/quote.o \
+	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/payload.o \
+	src/rate/tariff.o src/rate/recurring.o src/rate/usage.o src/rate/discount.o src/rate/tax.o src/rate/bill.o \
+	src/batch/run.o src/batch/leader.o src/batch/worker.o src/batch/slice.o src/batch/chunk.o src/batch/progress.o \
+	src/store/sql.o src/store/reader.o src/store/catalog.o src/store/writer.o src/store/origin.o src/store/settlement.o \
+	src/outbox/emit.o
+
+SQL_PARTS = $(sort $(wildcard src/sql/*.sql))
+DATA_built = settle--1.0.sql
+
+PG_CPPFLAGS = -I$(srcdir)/src
+# -MMD -MP: PGXS tracks no headers by itself. Not in CPPFLAGS, which the bitcode rule also uses.
+PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
+	-Wno-declaration-after-statement -Wno-cast-function-type -MMD -MP
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=settle
+
+EXTRA_CLEAN = $(OBJS:.o=.d) settle--1.0.sql results regression.diffs regression.out output_iso tmp_check
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+settle--1.0.sql: $(SQL_PARTS)
+	cat $(SQL_PARTS) > $@
+
+-include $(OBJS:.o=.d)

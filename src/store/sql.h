@@ -1,0 +1,60 @@
+/*
+ * sql.h: how settle's workers talk SQL: transactions, statements with parameters, rows streamed into a callback.
+ *
+ * Workers run many transactions; each is opened by sql_begin() and closed by sql_commit(), nowhere else. Inside, the
+ * process acts as the owner of the settle tables with SECURITY_RESTRICTED_OPERATION, as maintenance commands do. The
+ * same reads also serve functions called in a user's own transaction (sql_enter / sql_leave), whose SECURITY DEFINER
+ * wrapper has switched the role already.
+ */
+#ifndef STORE_SQL_H
+#define STORE_SQL_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+
+#define SQL_MAX_PARAMS 24
+
+/* Parameters of one statement: add them in order; $1 is the first. */
+typedef struct SqlParams {
+	int count;
+	Oid types[SQL_MAX_PARAMS];
+	Datum values[SQL_MAX_PARAMS];
+	bool nulls[SQL_MAX_PARAMS];
+} SqlParams;
+
+extern void sql_add(SqlParams *params, Oid type, Datum value);
+extern void sql_add_null(SqlParams *params, Oid type);
+extern void sql_add_int4(SqlParams *params, int32 value);
+extern void sql_add_int8(SqlParams *params, int64 value);
+extern void sql_add_date(SqlParams *params, int32 day);
+extern void sql_add_text(SqlParams *params, const char *value); /* NULL pointer = SQL NULL */
+extern void sql_add_bool(SqlParams *params, bool value);
+
+/* Transaction bracket of a worker. activity is what pg_stat_activity shows meanwhile. */
+extern void sql_begin(const char *activity);
+extern void sql_commit(void);
+
+/* SPI bracket inside somebody else's transaction; results of reads must live in the caller's context. */
+extern void sql_enter(void);
+extern void sql_leave(void);
+
+/* The role that owns the settle tables. */
+extern Oid sql_owner(void);
+
+/* Runs a statement and returns the rows processed; RETURNING rows are in SPI_tuptable. params may be NULL. */
+extern uint64 sql_execute(const char *statement, const SqlParams *params);
+
+/* Runs a query and hands each row to the callback, which must copy what it keeps. */
+typedef void (*SqlRow)(TupleTableSlot *slot, void *arg);
+extern void sql_read(const char *query, const SqlParams *params, SqlRow row, void *arg);
+
+/* Columns (from 1) of row number `row` of SPI_tuptable; errors when NULL unless a default is asked for. */
+extern Datum sql_datum(uint64 row, int column, bool *isnull);
+extern int64 sql_int8(uint64 row, int column);
+extern int32 sql_int4(uint64 row, int column);
+extern bool sql_bool(uint64 row, int column);
+extern char *sql_text(uint64 row, int column); /* NULL for SQL NULL; lives in the SPI context */
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * writer.c: bulk insertion into one leaf partition (see writer.h).
+ *
+ * Why not COPY or INSERT … SELECT: both pay for a text or executor representation of rows that already are Datums here.
+ * Why no buffer ring: COPY's ring of 16 MB makes each backend write its own dirty pages and wait for their WAL; the
+ * batches here stay in shared buffers for the checkpointer, and the target page stays pinned from batch to batch.
+ */
+#include "compat.h"
+
+#include "access/heapam.h"
+#include "access/hio.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "store/origin.h"
+#include "store/writer.h"
+
+#define WRITER_BATCH 1000
+
+struct Writer {
+	Relation relation;
+	ResultRelInfo *target;
+	EState *estate;
+	BulkInsertState insertion;
+	MemoryContext batch_context; /* what one batch allocates; reset after it */
+	bool hidden;
+	int count;
+	TupleTableSlot *slots[WRITER_BATCH];
+};
+
+/* A bulk insertion that keeps its target page but uses the shared buffers at large. */
+static BulkInsertState
+insertion_open(void)
+{
+	BulkInsertState insertion = GetBulkInsertState();
+
+	FreeAccessStrategy(insertion->strategy);
+	insertion->strategy = NULL;
+	return insertion;
+}
+
+static RangeTblEntry *
+target_entry(Relation relation)
+{
+	RangeTblEntry *entry = makeNode(RangeTblEntry);
+
+	entry->rtekind = RTE_RELATION;
+	entry->relid = RelationGetRelid(relation);
+	entry->relkind = relation->rd_rel->relkind;
+	entry->rellockmode = RowExclusiveLock;
+	return entry;
+}
+
+Writer *
+writer_open(Oid leaf, int natts, bool hidden)
+{
+	Writer *writer = palloc0(sizeof(Writer));
+
+	writer->relation = table_open(leaf, RowExclusiveLock);
+	if (RelationGetNumberOfAttributes(writer->relation) != natts)
+		elog(ERROR, "table \"%s\" has %d columns, expected %d", RelationGetRelationName(writer->relation),
+			 RelationGetNumberOfAttributes(writer->relation), natts);
+
+	writer->hidden = hidden;
+	writer->estate = CreateExecutorState();
+	init_range_table(writer->estate, list_make1(target_entry(writer->relation)));
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	writer->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->target, writer->relation, 1, NULL, 0);
+	ExecOpenIndices(writer->target, false);
+	writer->insertion = insertion_open();
+	writer->batch_context = AllocSetContextCreate(CurrentMemoryContext, "settle write batch", ALLOCSET_DEFAULT_SIZES);
+	return writer;
+}
+
+void
+writer_row(Writer *writer, Datum **values, bool **nulls)
+{
+	TupleTableSlot **slot = &writer->slots[writer->count];
+
+	if (*slot == NULL)
+		*slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->relation), &TTSOpsVirtual);
+	ExecClearTuple(*slot);
+	memset((*slot)->tts_isnull, true, RelationGetNumberOfAttributes(writer->relation) * sizeof(bool));
+	*values = (*slot)->tts_values;
+	*nulls = (*slot)->tts_isnull;
+}
+
+bool
+writer_accept(Writer *writer)
+{
+	TupleTableSlot *slot = writer->slots[writer->count];
+
+	ExecStoreVirtualTuple(slot);
+	writer->count++;
+	return writer->count == WRITER_BATCH;
+}
+
+static void
+check_rows(Writer *writer)
+{
+	if (RelationGetDescr(writer->relation)->constr == NULL)
+		return;
+	for (int i = 0; i < writer->count; i++)
+	{
+		writer->slots[i]->tts_tableOid = RelationGetRelid(writer->relation);
+		ResetPerTupleExprContext(writer->estate);
+		ExecConstraints(writer->target, writer->slots[i], writer->estate);
+	}
+}
+
+static void
+index_rows(Writer *writer)
+{
+	if (writer->target->ri_NumIndices == 0)
+		return;
+	for (int i = 0; i < writer->count; i++)
+	{
+		ResetPerTupleExprContext(writer->estate);
+		list_free(insert_index_tuples(writer->target, writer->slots[i], writer->estate));
+	}
+}
+
+void
+writer_flush(Writer *writer)
+{
+	if (writer->count == 0)
+		return;
+
+	check_rows(writer);
+	origin_hide(writer->hidden);
+	MemoryContext caller = MemoryContextSwitchTo(writer->batch_context);
+	table_multi_insert(writer->relation, writer->slots, writer->count, writer->estate->es_output_cid,
+					   TABLE_INSERT_SKIP_FSM, writer->insertion);
+	index_rows(writer);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(writer->batch_context);
+	origin_hide(false);
+	writer->count = 0;
+}
+
+void
+writer_close(Writer *writer)
+{
+	writer_flush(writer);
+	for (int i = 0; i < WRITER_BATCH && writer->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	FreeBulkInsertState(writer->insertion);
+	table_finish_bulk_insert(writer->relation, TABLE_INSERT_SKIP_FSM);
+	ExecCloseIndices(writer->target);
+	FreeExecutorState(writer->estate);
+	MemoryContextDelete(writer->batch_context);
+	table_close(writer->relation, NoLock);
+	pfree(writer);
+}
+
+static void
+refuse(Relation relation, const char *what, const char *name)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("table \"%s.%s\" has %s \"%s\"", get_namespace_name(RelationGetNamespace(relation)),
+						   RelationGetRelationName(relation), what, name),
+					errdetail("Result tables are written in bulk, which would skip it."),
+					errhint("Drop it; react to bills by reading the events instead.")));
+}
+
+void
+writer_check(Oid table, int natts)
+{
+	Relation relation = table_open(table, AccessShareLock);
+
+	if (RelationGetNumberOfAttributes(relation) != natts)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s.%s\" has %d columns, expected %d",
+							   get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
+							   RelationGetNumberOfAttributes(relation), natts),
+						errhint("Drop the added column; keep own data in own tables.")));
+
+	const TriggerDesc *triggers = relation->trigdesc;
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+		refuse(relation, trigger->tgisinternal ? "foreign key trigger" : "trigger", trigger->tgname);
+	}
+	table_close(relation, AccessShareLock);
+}

@@ -1,0 +1,36 @@
+/*
+ * writer.h: bulk insertion into one leaf partition.
+ *
+ * Rows are collected in slots and go in batches through table_multi_insert(), then through the leaf's own indexes;
+ * NOT NULL and CHECK constraints are tested for every row. Partition bounds are not: the caller routes by construction
+ * and has checked that the leaf has the same bounds as the leaf it reads from. Triggers and foreign keys would be
+ * skipped, so writer_check() refuses tables that have any.
+ *
+ * A writer lives in one transaction. By-reference values must stay valid until the row is flushed.
+ */
+#ifndef STORE_WRITER_H
+#define STORE_WRITER_H
+
+#include "postgres.h"
+
+typedef struct Writer Writer;
+
+/*
+ * Opens a leaf for writing; natts is the number of columns the caller fills. With hidden, rows carry the replication
+ * origin that settle's output plugin drops before they are queued (see origin.h).
+ */
+extern Writer *writer_open(Oid leaf, int natts, bool hidden);
+
+/* The next row to fill, all columns NULL: values[i], nulls[i] for column i + 1. */
+extern void writer_row(Writer *writer, Datum **values, bool **nulls);
+
+/* Accepts the row handed out last; true when the batch is full and writer_flush() is due. */
+extern bool writer_accept(Writer *writer);
+
+extern void writer_flush(Writer *writer);
+extern void writer_close(Writer *writer);
+
+/* Refuses a result table (parent or leaf) with row triggers, foreign keys or columns settle does not know. */
+extern void writer_check(Oid table, int natts);
+
+#endif
