@@ -1,0 +1,415 @@
+/*
+ * reader.c: one bucket's month as an array of accounts (see reader.h).
+ *
+ * Reading order: accounts, which get their place in a hash map, then subscriptions, grants, adjustments and usage, whose
+ * rows remember the place of their account. Rows of accounts that do not exist open an account with exists = false, so
+ * they are reported and never dropped. Usage is added up while it streams by: one Usage per (account, subscription,
+ * metric), whatever the number of rows. At the end each kind of row is brought into account order by counting sort and
+ * into its own order inside an account, which makes the result independent of how rows lie on disk.
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "common/mix.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "fmgr.h"
+
+#include "store/catalog.h"
+#include "store/collect.h"
+#include "store/groups.h"
+#include "store/reader.h"
+#include "store/sql.h"
+
+typedef struct Reading {
+	const SliceRequest *request;
+	MemoryContext context;
+	Oid suspended; /* values of the enum settle.account_status */
+	Oid closed;
+	Rows accounts;      /* of Account */
+	Map places;         /* account_id → place in accounts */
+	Rows subscriptions; /* of Subscription, with owners */
+	Rows grants;
+	Rows adjustments;
+	UsageSums usage;
+} Reading;
+
+char *
+leaf_name(const char *table, int bucket)
+{
+	return psprintf("settle.%s_b%02d", table, bucket);
+}
+
+char *
+leaf_name_of_month(const char *table, int32 month, int bucket)
+{
+	const Ymd ymd = ymd_from_day(month);
+
+	return psprintf("settle.%s_%04d_%02d_b%02d", table, ymd.year, ymd.month, bucket);
+}
+
+uint64
+usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity)
+{
+	uint64 digest = mix64((uint64) occurred_at);
+
+	digest = mix64(digest ^ (uint64) quantity);
+	return mix64(digest ^ ((uint64) subscription_id << 32) ^ (uint32) metric_id ^
+						((uint64) subscription_id >> 32));
+}
+
+/* Place of an account; one that is not there yet is added as not existing. */
+static uint32
+place_of(Reading *reading, int64 account_id)
+{
+	uint32 place = map_find(&reading->places, account_id);
+
+	if (place != MAP_NONE)
+		return place;
+	place = reading->accounts.count;
+	Account *account = rows_add(&reading->accounts, 0);
+	account->account_id = account_id;
+	account->status = ACCOUNT_CLOSED;
+	account->currency = -1;
+	map_add(&reading->places, account_id, place);
+	return place;
+}
+
+static int32
+currency_index(Reading *reading, Datum value)
+{
+	const text *code = DatumGetTextPP(value);
+
+	return catalog_currency(reading->request->tariff, VARDATA_ANY(code), VARSIZE_ANY_EXHDR(code));
+}
+
+static void
+account_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const Oid status = DatumGetObjectId(slot->tts_values[3]);
+	const int64 account_id = DatumGetInt64(slot->tts_values[0]);
+	const uint32 place = reading->accounts.count;
+	Account *account = rows_add(&reading->accounts, 0);
+
+	account->account_id = account_id;
+	account->exists = true;
+	account->has_group = !slot->tts_isnull[1];
+	account->group_id = account->has_group ? DatumGetInt64(slot->tts_values[1]) : 0;
+	account->currency = slot->tts_isnull[2] ? -1 : currency_index(reading, slot->tts_values[2]);
+	account->status = status == reading->closed      ? ACCOUNT_CLOSED
+					  : status == reading->suspended ? ACCOUNT_SUSPENDED
+													 : ACCOUNT_ACTIVE;
+	map_add(&reading->places, account_id, place);
+}
+
+/* A subscription's own price: rare, so its text form is fast enough. */
+static void
+read_own_price(Subscription *subscription, Datum value)
+{
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+	subscription->has_unit_price = true;
+	if (!amount_parse(text, strlen(text), &subscription->unit_price))
+		subscription->invalid = REASON_INVALID_PRICE;
+	pfree(text);
+}
+
+static void
+subscription_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const uint32 place = place_of(reading, DatumGetInt64(slot->tts_values[0]));
+	Subscription *subscription = rows_add(&reading->subscriptions, place);
+
+	subscription->subscription_id = DatumGetInt64(slot->tts_values[1]);
+	subscription->product_id = DatumGetInt32(slot->tts_values[2]);
+	subscription->quantity = DatumGetInt32(slot->tts_values[3]);
+	subscription->started_on = DatumGetDateADT(slot->tts_values[4]);
+	subscription->ended_on = slot->tts_isnull[5] ? DAY_MAX : DatumGetDateADT(slot->tts_values[5]);
+	if (!slot->tts_isnull[6])
+		read_own_price(subscription, slot->tts_values[6]);
+}
+
+static void
+grant_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const uint32 place = map_find(&reading->places, DatumGetInt64(slot->tts_values[0]));
+
+	/* Granting a discount to nobody owes nobody anything: it makes no account due. */
+	if (place == MAP_NONE)
+		return;
+	Grant *grant = rows_add(&reading->grants, place);
+	grant->grant_id = DatumGetInt64(slot->tts_values[1]);
+	grant->discount_id = DatumGetInt32(slot->tts_values[2]);
+	grant->has_product = !slot->tts_isnull[3];
+	grant->product_id = grant->has_product ? DatumGetInt32(slot->tts_values[3]) : 0;
+	grant->starts_on = DatumGetDateADT(slot->tts_values[4]);
+	grant->ends_on = slot->tts_isnull[5] ? DAY_MAX : DatumGetDateADT(slot->tts_values[5]);
+}
+
+static void
+adjustment_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const uint32 place = place_of(reading, DatumGetInt64(slot->tts_values[0]));
+	Adjustment *adjustment = rows_add(&reading->adjustments, place);
+
+	adjustment->adjustment_id = DatumGetInt64(slot->tts_values[1]);
+	adjustment->amount = DatumGetInt64(slot->tts_values[2]);
+	adjustment->tax = -1;
+	if (!slot->tts_isnull[3])
+	{
+		const text *code = DatumGetTextPP(slot->tts_values[3]);
+		adjustment->tax = catalog_tax(reading->request->tariff, VARDATA_ANY(code), VARSIZE_ANY_EXHDR(code));
+	}
+	MemoryContext caller = MemoryContextSwitchTo(reading->context);
+	adjustment->description = text_to_cstring(DatumGetTextPP(slot->tts_values[4]));
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+usage_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const uint32 place = place_of(reading, DatumGetInt64(slot->tts_values[0]));
+	const int64 subscription_id = DatumGetInt64(slot->tts_values[1]);
+	const int32 metric_id = DatumGetInt32(slot->tts_values[2]);
+	const int64 quantity = DatumGetInt64(slot->tts_values[4]);
+	Usage *sum = usage_sum(&reading->usage, place, subscription_id, metric_id);
+
+	usage_sum_add(sum, tariff_metric(reading->request->tariff, metric_id), quantity);
+	usage_seen_add(&reading->usage, place,
+				   usage_digest(subscription_id, metric_id, DatumGetTimestampTz(slot->tts_values[3]), quantity));
+}
+
+/*
+ * Runs one of the slice's queries: `columns` from a leaf, for the accounts the request is about. Values that vary are
+ * parameters; only the leaf's name and the filter's shape are text.
+ */
+static void
+read_leaf(Reading *reading, const char *columns, const char *leaf, const char *filter, SqlRow row)
+{
+	const SliceRequest *request = reading->request;
+	SqlParams params = {0};
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT %s FROM %s WHERE %s", columns, leaf, filter);
+	sql_add_date(&params, request->period.to);
+	sql_add_int8(&params, request->after_id);
+	if (request->after)
+		appendStringInfoString(&query, " AND account_id > $2");
+	if (request->only != NULL)
+	{
+		Datum *ids = palloc(request->only_count * sizeof(Datum));
+		for (int i = 0; i < request->only_count; i++)
+			ids[i] = Int64GetDatum(request->only[i]);
+		sql_add(&params, INT8ARRAYOID,
+				PointerGetDatum(construct_array(ids, request->only_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE)));
+		appendStringInfoString(&query, " AND account_id = ANY ($3)");
+	}
+	sql_read(query.data, &params, row, reading);
+	pfree(query.data);
+}
+
+static void
+load_status_values(Reading *reading)
+{
+	sql_execute("SELECT 'suspended'::settle.account_status, 'closed'::settle.account_status", NULL);
+	bool isnull;
+	reading->suspended = DatumGetObjectId(sql_datum(0, 1, &isnull));
+	reading->closed = DatumGetObjectId(sql_datum(0, 2, &isnull));
+}
+
+static void
+read_tables(Reading *reading)
+{
+	const SliceRequest *request = reading->request;
+	const int bucket = request->bucket;
+	const int32 month = request->period.from;
+
+	load_status_values(reading);
+	read_leaf(reading, "account_id, group_id, currency, status", leaf_name("account", bucket), "true", account_row);
+	/* Ended subscriptions too: usage may still name one. */
+	read_leaf(reading, "account_id, subscription_id, product_id, quantity, started_on, ended_on, unit_price",
+			  leaf_name("subscription", bucket), "true", subscription_row);
+	read_leaf(reading, "account_id, discount_grant.grant_id, discount_id, product_id, starts_on, ends_on",
+			  psprintf("%s AS discount_grant", leaf_name("discount_grant", bucket)), "starts_on < $1", grant_row);
+	read_leaf(reading, "account_id, adjustment_id, amount, tax_code, description",
+			  leaf_name_of_month("adjustment", month, bucket), "true", adjustment_row);
+	read_leaf(reading, "account_id, subscription_id, metric_id, occurred_at, quantity",
+			  leaf_name_of_month("usage", month, bucket), "true", usage_row);
+}
+
+static int
+compare_subscriptions(const void *a, const void *b)
+{
+	const Subscription *left = a;
+	const Subscription *right = b;
+
+	if (left->started_on != right->started_on)
+		return left->started_on < right->started_on ? -1 : 1;
+	return (left->subscription_id > right->subscription_id) - (left->subscription_id < right->subscription_id);
+}
+
+static int
+compare_adjustments(const void *a, const void *b)
+{
+	const Adjustment *left = a;
+	const Adjustment *right = b;
+
+	return (left->adjustment_id > right->adjustment_id) - (left->adjustment_id < right->adjustment_id);
+}
+
+static int
+compare_grants(const void *a, const void *b)
+{
+	const Grant *left = a;
+	const Grant *right = b;
+
+	return (left->grant_id > right->grant_id) - (left->grant_id < right->grant_id);
+}
+
+static int
+compare_usage(const void *a, const void *b)
+{
+	const Usage *left = a;
+	const Usage *right = b;
+
+	if (left->subscription_id != right->subscription_id)
+		return left->subscription_id < right->subscription_id ? -1 : 1;
+	return (left->metric_id > right->metric_id) - (left->metric_id < right->metric_id);
+}
+
+/* Brings one kind of row into account order and points the accounts at their share. */
+#define ATTACH(reading, rows, Type, field, count_field, compare)                                                       \
+	do                                                                                                                 \
+	{                                                                                                                  \
+		const uint32 account_count = (reading)->accounts.count;                                                        \
+		const uint32 *starts = rows_group((rows), account_count, (compare));                                           \
+		Account *accounts = (reading)->accounts.items;                                                                 \
+		for (uint32 i = 0; i < account_count; i++)                                                                     \
+		{                                                                                                              \
+			accounts[i].field = (const Type *) (rows)->items + starts[i];                                              \
+			accounts[i].count_field = (int32) (starts[i + 1] - starts[i]);                                             \
+		}                                                                                                              \
+	} while (0)
+
+static void
+freeze_groups(Reading *reading)
+{
+	const GroupSizes *groups = reading->request->group_sizes;
+	Account *accounts = reading->accounts.items;
+
+	if (groups == NULL)
+		groups = groups_count();
+	for (uint32 i = 0; i < reading->accounts.count; i++)
+		if (accounts[i].has_group)
+			accounts[i].group_size = groups_size(groups, accounts[i].group_id);
+}
+
+typedef struct Ordered {
+	Account account;
+	UsageSeen seen;
+} Ordered;
+
+static int
+compare_ordered(const void *a, const void *b)
+{
+	const int64 left = ((const Ordered *) a)->account.account_id;
+	const int64 right = ((const Ordered *) b)->account.account_id;
+
+	return (left > right) - (left < right);
+}
+
+/* Accounts in id order: usually they lie on disk that way already. */
+static void
+order_accounts(Slice *slice)
+{
+	int32 i = 1;
+
+	while (i < slice->count && slice->accounts[i - 1].account_id < slice->accounts[i].account_id)
+		i++;
+	if (i >= slice->count)
+		return;
+
+	Ordered *ordered = MemoryContextAllocHuge(CurrentMemoryContext, slice->count * sizeof(Ordered));
+	for (i = 0; i < slice->count; i++)
+		ordered[i] = (Ordered){slice->accounts[i], slice->usage_seen[i]};
+	qsort(ordered, slice->count, sizeof(Ordered), compare_ordered);
+	for (i = 0; i < slice->count; i++)
+	{
+		slice->accounts[i] = ordered[i].account;
+		slice->usage_seen[i] = ordered[i].seen;
+	}
+	pfree(ordered);
+}
+
+static void
+billed_row(TupleTableSlot *slot, void *arg)
+{
+	Reading *reading = arg;
+	const uint32 place = map_find(&reading->places, DatumGetInt64(slot->tts_values[0]));
+
+	if (place != MAP_NONE)
+		((Account *) reading->accounts.items)[place].account_id = INT64_MIN;
+}
+
+/* Takes out the accounts that have a bill: they were marked with an id nobody can have before this one's. */
+static void
+drop_billed(Reading *reading)
+{
+	Account *accounts = reading->accounts.items;
+	UsageSeen *seen = reading->usage.seen.items;
+	uint32 kept = 0;
+
+	read_leaf(reading, "account_id", leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket),
+			  "true", billed_row);
+	for (uint32 i = 0; i < reading->accounts.count; i++)
+		if (accounts[i].account_id != INT64_MIN)
+		{
+			accounts[kept] = accounts[i];
+			seen[kept++] = seen[i];
+		}
+	reading->accounts.count = kept;
+}
+
+Slice *
+slice_read(const SliceRequest *request)
+{
+	Reading reading = {.request = request, .context = CurrentMemoryContext};
+
+	rows_init(&reading.accounts, sizeof(Account), false);
+	rows_init(&reading.subscriptions, sizeof(Subscription), true);
+	rows_init(&reading.grants, sizeof(Grant), true);
+	rows_init(&reading.adjustments, sizeof(Adjustment), true);
+	map_init(&reading.places);
+	usage_sums_init(&reading.usage);
+	read_tables(&reading);
+
+	ATTACH(&reading, &reading.subscriptions, Subscription, subscriptions, subscription_count, compare_subscriptions);
+	ATTACH(&reading, &reading.grants, Grant, grants, grant_count, compare_grants);
+	ATTACH(&reading, &reading.adjustments, Adjustment, adjustments, adjustment_count, compare_adjustments);
+	ATTACH(&reading, &reading.usage.sums, Usage, usage, usage_count, compare_usage);
+	usage_seen_fill(&reading.usage, reading.accounts.count);
+	freeze_groups(&reading);
+	if (request->unbilled)
+		drop_billed(&reading);
+
+	Slice *slice = palloc0(sizeof(Slice));
+	slice->bucket = request->bucket;
+	slice->count = (int32) reading.accounts.count;
+	slice->accounts = reading.accounts.items;
+	slice->usage_seen = reading.usage.seen.items;
+	order_accounts(slice);
+	for (int32 i = 0; i < slice->count; i++)
+		slice->rate_space = Max(slice->rate_space, rate_space(request->tariff, &slice->accounts[i]));
+	return slice;
+}
