@@ -1,0 +1,290 @@
+/*
+ * run.c: the life of a run, as rows of settle.run and settle.run_slice (see run.h).
+ *
+ * Invariant: at most one process, the leader, writes the run's state, and it holds the period's lock from before it
+ * looks for a run until it ends. A new attempt raises `attempt` on the run and on every unfinished slice in one
+ * transaction, so a worker of an older attempt finds no slice of its own to write to.
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+
+#include "batch/run.h"
+#include "errcodes.h"
+#include "store/sql.h"
+
+/* Users can take advisory locks of class 1 and 2 only. */
+#define LOCK_CLASS_PERIOD 0x5e77
+
+static const char *const kind_names[] = {"final", "retry", "rebill", "dry"};
+static const char *const state_names[] = {"running", "stopped", "failed", "completed", "abandoned"};
+
+const char *
+run_kind_name(RunKind kind)
+{
+	return kind_names[kind];
+}
+
+bool
+run_parse_kind(const char *name, RunKind *kind)
+{
+	for (int i = 0; i < lengthof(kind_names); i++)
+		if (strcmp(name, kind_names[i]) == 0)
+		{
+			*kind = (RunKind) i;
+			return true;
+		}
+	return false;
+}
+
+static LOCKTAG
+period_tag(Period period)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) period.from, 0, LOCK_CLASS_PERIOD);
+	return tag;
+}
+
+bool
+run_lock(Period period)
+{
+	const LOCKTAG tag = period_tag(period);
+	const bool session_lock = true;
+	const bool dont_wait = true;
+
+	return LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+run_unlock(Period period)
+{
+	const LOCKTAG tag = period_tag(period);
+
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+static void
+add_accounts(SqlParams *params, const int64 *accounts, int count)
+{
+	if (count < 0)
+	{
+		sql_add_null(params, INT8ARRAYOID);
+		return;
+	}
+	Datum *ids = palloc(Max(count, 1) * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+		ids[i] = Int64GetDatum(accounts[i]);
+	sql_add(params, INT8ARRAYOID,
+			PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+}
+
+static void
+refuse_settled(const RunRequest *request, int64 run_id)
+{
+	char month[16];
+
+	ymd_print_month(request->period.from, month);
+	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_COMPLETED),
+					errmsg("%s is settled already, by run " INT64_FORMAT, month, run_id),
+					errhint("Use settle_run('%s', kind => 'retry') for accounts that were skipped or came later.", month)));
+}
+
+int64
+run_find_resumable(const RunRequest *request, const int64 *accounts)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, request->period.from);
+	sql_add_text(&params, run_kind_name(request->kind));
+	add_accounts(&params, accounts, request->account_count);
+	/* Only a run of all accounts settles the month; pilots, retries and dry runs may be made any number of times. */
+	if (request->kind == RUN_FINAL && request->account_count < 0 &&
+		sql_execute("SELECT run_id FROM settle.run WHERE period = $1 AND kind = $2::settle.run_kind"
+					" AND state = 'completed' AND accounts IS NULL LIMIT 1",
+					&(SqlParams){.count = 2,
+								 .types = {params.types[0], params.types[1]},
+								 .values = {params.values[0], params.values[1]}}) > 0)
+		refuse_settled(request, sql_int8(0, 1));
+
+	if (sql_execute("SELECT run_id FROM settle.run WHERE period = $1 AND kind = $2::settle.run_kind"
+					" AND state IN ('running', 'stopped', 'failed') AND accounts IS NOT DISTINCT FROM $3"
+					" ORDER BY run_id DESC LIMIT 1",
+					&params) == 0)
+		return 0;
+	return sql_int8(0, 1);
+}
+
+int64
+run_find_active(Period period)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, period.from);
+	if (sql_execute("SELECT run_id FROM settle.run WHERE period = $1 AND state = 'running' ORDER BY run_id DESC LIMIT 1",
+					&params) == 0)
+		return 0;
+	return sql_int8(0, 1);
+}
+
+int64
+run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, const char *fingerprint, bytea *frozen,
+		   int slices)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, request->period.from);
+	sql_add_text(&params, run_kind_name(request->kind));
+	add_accounts(&params, accounts, request->account_count);
+	sql_add_int4(&params, request->workers);
+	sql_add_int4(&params, request->chunk_size);
+	sql_add_int8(&params, request->skip_limit);
+	sql_add_text(&params, request->release_auto ? "auto" : "manual");
+	sql_add_text(&params, request->time_zone);
+	sql_add_int4(&params, request->due_days);
+	sql_add_text(&params, fingerprint);
+	if (frozen != NULL)
+		sql_add(&params, BYTEAOID, PointerGetDatum(frozen));
+	else
+		sql_add_null(&params, BYTEAOID);
+	sql_add_text(&params, GetUserNameFromId(requested_by, true));
+	sql_execute("INSERT INTO settle.run (period, kind, accounts, workers, chunk_size, skip_limit, release, time_zone,"
+				" due_days, catalog_fingerprint, group_sizes, requested_by, ordinal)"
+				" SELECT $1, $2::settle.run_kind, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 'unknown'),"
+				"  (SELECT count(*) FROM settle.run WHERE period = $1 AND kind = $2::settle.run_kind)"
+				" RETURNING run_id",
+				&params);
+	const int64 run_id = sql_int8(0, 1);
+
+	SqlParams slice_params = {0};
+	sql_add_int8(&slice_params, run_id);
+	sql_add_int4(&slice_params, slices);
+	sql_execute("INSERT INTO settle.run_slice (run_id, slice) SELECT $1, slice FROM generate_series(0, $2 - 1) AS slice",
+				&slice_params);
+	return run_id;
+}
+
+void
+run_resume(int64 run_id, const RunRequest *request, const char *fingerprint)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	sql_add_text(&params, fingerprint);
+	sql_add_bool(&params, request->force);
+	sql_add_int4(&params, request->workers);
+	sql_add(&params, INT8OID, Int64GetDatum(request->skip_limit));
+	params.nulls[4] = !request->skip_limit_given;
+	if (sql_execute("UPDATE settle.run SET attempt = attempt + 1, crashes = crashes + (state = 'running')::int,"
+					" state = 'running', stop_requested = false, message = NULL, finished_at = NULL, resumed_at = now(),"
+					" workers = $4, skip_limit = coalesce($5, skip_limit), catalog_fingerprint = $2"
+					" WHERE run_id = $1 AND (catalog_fingerprint = $2 OR $3) RETURNING attempt",
+					&params) == 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_CATALOG_CHANGED),
+						errmsg("the catalogue has changed since run " INT64_FORMAT " was created", run_id),
+						errdetail("Accounts settled before and after the change would be rated differently."),
+						errhint("Undo the change, or pass force => true to go on with the new catalogue.")));
+
+	sql_execute("UPDATE settle.run_slice SET attempt = (SELECT attempt FROM settle.run WHERE run_id = $1),"
+				" state = 'pending', worker_pid = NULL WHERE run_id = $1 AND state <> 'done'",
+				&(SqlParams){.count = 1, .types = {INT8OID}, .values = {Int64GetDatum(run_id)}});
+}
+
+static void
+load_accounts(Run *run, Datum value)
+{
+	Datum *ids;
+
+	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, NULL,
+					  &run->account_count);
+	run->accounts = palloc(Max(run->account_count, 1) * sizeof(int64));
+	for (int i = 0; i < run->account_count; i++)
+		run->accounts[i] = DatumGetInt64(ids[i]);
+}
+
+Run *
+run_load(int64 run_id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SqlParams params = {0};
+	bool isnull;
+
+	sql_add_int8(&params, run_id);
+	if (sql_execute("SELECT run_id, period, kind::text, ordinal, attempt, workers, chunk_size, skip_limit,"
+					" release = 'auto', due_days, created_at, catalog_fingerprint, group_sizes, accounts"
+					" FROM settle.run WHERE run_id = $1",
+					&params) == 0)
+		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
+
+	MemoryContextSwitchTo(caller);
+	Run *run = palloc0(sizeof(Run));
+	const Ymd first = ymd_from_day(sql_int4(0, 2));
+	run->run_id = sql_int8(0, 1);
+	run->period = ymd_period(first.year, first.month);
+	if (!run_parse_kind(sql_text(0, 3), &run->kind))
+		elog(ERROR, "unexpected kind of run " INT64_FORMAT, run_id);
+	run->ordinal = sql_int4(0, 4);
+	run->attempt = sql_int4(0, 5);
+	run->workers = sql_int4(0, 6);
+	run->chunk_size = sql_int4(0, 7);
+	run->skip_limit = sql_int8(0, 8);
+	run->release_auto = sql_bool(0, 9);
+	run->due_days = sql_int4(0, 10);
+	run->created_at = DatumGetTimestampTz(sql_datum(0, 11, &isnull));
+	run->fingerprint = pstrdup(sql_text(0, 12));
+
+	const Datum frozen = sql_datum(0, 13, &isnull);
+	run->frozen = isnull ? NULL : DatumGetByteaPCopy(frozen);
+	const Datum accounts = sql_datum(0, 14, &isnull);
+	if (!isnull)
+		load_accounts(run, accounts);
+	return run;
+}
+
+void
+run_finish(const Run *run, RunState state, const char *message)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run->run_id);
+	sql_add_int4(&params, run->attempt);
+	sql_add_text(&params, state_names[state]);
+	sql_add_text(&params, message);
+	if (sql_execute("UPDATE settle.run SET state = $3::settle.run_state, message = $4, finished_at = clock_timestamp()"
+					" WHERE run_id = $1 AND attempt = $2 AND state = 'running'",
+					&params) != 1)
+		elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run->run_id);
+	if (state != RUN_COMPLETED)
+		sql_execute("UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL"
+					" WHERE run_id = $1 AND state = 'running'",
+					&(SqlParams){.count = 1, .types = {INT8OID}, .values = {Int64GetDatum(run->run_id)}});
+}
+
+bool
+run_stop_requested(const Run *run)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run->run_id);
+	sql_execute("SELECT stop_requested FROM settle.run WHERE run_id = $1", &params);
+	return sql_bool(0, 1);
+}
+
+void
+run_record_action(int64 run_id, const char *action, Oid actor, const char *reason)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	sql_add_text(&params, action);
+	sql_add_text(&params, GetUserNameFromId(actor, true));
+	sql_add_text(&params, reason);
+	sql_execute("INSERT INTO settle.run_action (run_id, action, acted_by, reason) VALUES ($1, $2, coalesce($3, 'unknown'), $4)",
+				&params);
+}

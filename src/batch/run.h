@@ -1,0 +1,78 @@
+/*
+ * run.h: the life of a run, as rows of settle.run and settle.run_slice.
+ *
+ *   running ──► completed
+ *      │  ▲ └─► failed ──┐
+ *      ▼  └──────────────┤ settle_run() again: next attempt, from the checkpoints
+ *   stopped ─────────────┘
+ *
+ * Only the leader changes a run's state (run_finish); "running" without a process that holds the period's lock means
+ * that it crashed. Everything a resumed run needs is frozen in the row.
+ */
+#ifndef BATCH_RUN_H
+#define BATCH_RUN_H
+
+#include "postgres.h"
+
+#include "common/ymd.h"
+#include "utils/timestamp.h"
+
+typedef enum RunKind { RUN_FINAL, RUN_RETRY, RUN_REBILL, RUN_DRY } RunKind;
+typedef enum RunState { RUN_RUNNING, RUN_STOPPED, RUN_FAILED, RUN_COMPLETED, RUN_ABANDONED } RunState;
+
+/* What settle_run() was asked for. */
+typedef struct RunRequest {
+	Period period;
+	RunKind kind;
+	int workers;
+	int chunk_size;
+	int64 skip_limit;
+	bool skip_limit_given; /* on resume, replaces the frozen one */
+	bool release_auto;
+	bool force; /* resume under a changed catalogue */
+	int due_days;
+	char time_zone[64];
+	int account_count; /* pilot: so many ids follow; -1 = all accounts */
+} RunRequest;
+
+/* A run as its processes see it; lives in the context it was loaded in. */
+typedef struct Run {
+	int64 run_id;
+	Period period;
+	RunKind kind;
+	int ordinal;
+	int attempt;
+	int workers;
+	int chunk_size;
+	int64 skip_limit;
+	bool release_auto;
+	int due_days;
+	TimestampTz created_at;
+	char *fingerprint;
+	bytea *frozen; /* what the step froze; NULL = nothing */
+	int64 *accounts; /* pilot; NULL = all */
+	int account_count;
+} Run;
+
+extern const char *run_kind_name(RunKind kind);
+extern bool run_parse_kind(const char *name, RunKind *kind);
+
+/* The period's lock: one settlement of a month at a time. A private advisory class, held for the session. */
+extern bool run_lock(Period period);
+extern void run_unlock(Period period);
+
+/* All of these run inside a transaction with SPI connected. */
+
+/* The run of this request that can be resumed; 0 = none. Errors when the month is settled already. */
+extern int64 run_find_resumable(const RunRequest *request, const int64 *accounts);
+extern int64 run_find_active(Period period);
+extern int64 run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, const char *fingerprint,
+						bytea *frozen, int slices);
+/* Opens the next attempt: fences the workers of all earlier ones. */
+extern void run_resume(int64 run_id, const RunRequest *request, const char *fingerprint);
+extern Run *run_load(int64 run_id);
+extern void run_finish(const Run *run, RunState state, const char *message);
+extern bool run_stop_requested(const Run *run);
+extern void run_record_action(int64 run_id, const char *action, Oid actor, const char *reason);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * slice.h: the slices of a run, claimed one by one, and the loop that settles them.
+ *
+ * The leader and every worker run the same loop. A slice belongs to the process whose attempt stands in its row; each
+ * chunk locks that row first and writes nothing when the attempt is not its own any more (fencing).
+ */
+#ifndef BATCH_SLICE_H
+#define BATCH_SLICE_H
+
+#include "batch/run.h"
+#include "batch/shared.h"
+#include "batch/step.h"
+
+typedef enum LoopEnd {
+	LOOP_DONE,    /* no slice is left to claim */
+	LOOP_STOPPED, /* a stop was asked for */
+	LOOP_FENCED   /* another leader took the run over */
+} LoopEnd;
+
+/* Called between chunks; the leader looks after its workers there. */
+typedef void (*BetweenChunks)(void *arg);
+
+extern LoopEnd slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, BetweenChunks between,
+						  void *arg);
+
+/* Leader, in a transaction: gives back the slices of a process that is gone. */
+extern void slice_release(const Run *run, int pid);
+/* Slices that are not done. */
+extern int slice_open_count(const Run *run);
+
+/* One chunk in one transaction (chunk.c). */
+typedef enum ChunkEnd { CHUNK_MORE, CHUNK_LAST, CHUNK_STOPPED, CHUNK_FENCED } ChunkEnd;
+extern ChunkEnd chunk_run(const Run *run, const StepOps *ops, void *step, RunShared *shared, int slice);
+
+#endif
