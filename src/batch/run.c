@@ -211,7 +211,6 @@ load_accounts(Run *run, Datum value)
 Run *
 run_load(int64 run_id)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	SqlParams params = {0};
 	bool isnull;
 
@@ -222,7 +221,6 @@ run_load(int64 run_id)
 					&params) == 0)
 		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
 
-	MemoryContextSwitchTo(caller);
 	Run *run = palloc0(sizeof(Run));
 	const Ymd first = ymd_from_day(sql_int4(0, 2));
 	run->run_id = sql_int8(0, 1);

@@ -61,7 +61,7 @@ CREATE TABLE settle.run_slice (
 	worker_pid integer,
 	expected bigint NOT NULL DEFAULT 0,
 	due bigint NOT NULL DEFAULT 0,
-	bills bigint NOT NULL DEFAULT 0,
+	written bigint NOT NULL DEFAULT 0,
 	empty bigint NOT NULL DEFAULT 0,
 	skips bigint NOT NULL DEFAULT 0,
 	warnings bigint NOT NULL DEFAULT 0,
@@ -80,8 +80,8 @@ COMMENT ON COLUMN settle.run_slice.state IS 'pending, running or done';
 COMMENT ON COLUMN settle.run_slice.attempt IS 'attempt of the run that may write it';
 COMMENT ON COLUMN settle.run_slice.worker_pid IS 'process working on it, or the last that did';
 COMMENT ON COLUMN settle.run_slice.expected IS 'accounts to settle: an estimate until the slice is opened, then exact';
-COMMENT ON COLUMN settle.run_slice.due IS 'accounts dealt with: bills + empty + skips';
-COMMENT ON COLUMN settle.run_slice.bills IS 'bills written (kind dry: rated)';
+COMMENT ON COLUMN settle.run_slice.due IS 'accounts dealt with: written + empty + skips';
+COMMENT ON COLUMN settle.run_slice.written IS 'bills written (kind dry: rated)';
 COMMENT ON COLUMN settle.run_slice.empty IS 'due accounts with nothing to charge';
 COMMENT ON COLUMN settle.run_slice.skips IS 'accounts that could not be rated, each with a row in run_error';
 COMMENT ON COLUMN settle.run_slice.warnings IS 'warning rows in run_error';

@@ -158,11 +158,14 @@ param_list(const SqlParams *params)
 static void
 run_statement(const char *statement, const SqlParams *params, DestReceiver *dest)
 {
+	/* SPI leaves its own context behind; callers keep theirs. */
+	MemoryContext caller = CurrentMemoryContext;
 	SPIExecuteOptions options = {0};
 
 	options.params = param_list(params);
 	options.dest = dest;
 	const int result = SPI_execute_extended(statement, &options);
+	MemoryContextSwitchTo(caller);
 	if (result < 0)
 		elog(ERROR, "statement failed with %s: %s", SPI_result_code_string(result), statement);
 }
