@@ -25,8 +25,10 @@ lock_slice(const Run *run, int slice, RunShared *shared)
 	sql_add_int8(&params, run->run_id);
 	sql_add_int4(&params, slice);
 	sql_add_int4(&params, run->attempt);
+	sql_add_int4(&params, MyProcPid);
 	if (sql_execute("SELECT r.stop_requested FROM settle.run_slice AS s JOIN settle.run AS r USING (run_id)"
-					" WHERE s.run_id = $1 AND s.slice = $2 AND s.attempt = $3 AND s.state = 'running'"
+					" WHERE s.run_id = $1 AND s.slice = $2 AND s.attempt = $3 AND s.worker_pid = $4"
+					" AND s.state = 'running'"
 					" FOR NO KEY UPDATE OF s",
 					&params) == 0)
 		return FENCE_LOST;

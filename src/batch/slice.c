@@ -7,7 +7,9 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
 
 #include "batch/slice.h"
@@ -138,15 +140,19 @@ slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, Be
 }
 
 void
-slice_release(const Run *run, int pid)
+slice_release(const Run *run, const int *live_pids, int live_count)
 {
 	SqlParams params = {0};
+	Datum *pids = palloc(Max(live_count, 1) * sizeof(Datum));
 
+	for (int i = 0; i < live_count; i++)
+		pids[i] = Int32GetDatum(live_pids[i]);
 	sql_add_int8(&params, run->run_id);
 	sql_add_int4(&params, run->attempt);
-	sql_add_int4(&params, pid);
+	sql_add(&params, INT4ARRAYOID,
+			PointerGetDatum(construct_array(pids, live_count, INT4OID, sizeof(int32), true, TYPALIGN_INT)));
 	sql_execute("UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL"
-				" WHERE run_id = $1 AND attempt = $2 AND worker_pid = $3 AND state = 'running'",
+				" WHERE run_id = $1 AND attempt = $2 AND state = 'running' AND worker_pid <> ALL ($3)",
 				&params);
 }
 

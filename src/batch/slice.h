@@ -1,8 +1,8 @@
 /*
  * slice.h: the slices of a run, claimed one by one, and the loop that settles them.
  *
- * The leader and every worker run the same loop. A slice belongs to the process whose attempt stands in its row; each
- * chunk locks that row first and writes nothing when the attempt is not its own any more (fencing).
+ * The leader and every worker run the same loop. A slice belongs to the process whose attempt and pid stand in its
+ * row; each chunk locks that row first and writes nothing when they are not its own any more (fencing).
  */
 #ifndef BATCH_SLICE_H
 #define BATCH_SLICE_H
@@ -23,8 +23,8 @@ typedef void (*BetweenChunks)(void *arg);
 extern LoopEnd slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, BetweenChunks between,
 						  void *arg);
 
-/* Leader, in a transaction: gives back the slices of a process that is gone. */
-extern void slice_release(const Run *run, int pid);
+/* Leader, in a transaction: gives back the slices whose process is not among the living. */
+extern void slice_release(const Run *run, const int *live_pids, int live_count);
 /* Slices that are not done. */
 extern int slice_open_count(const Run *run);
 
