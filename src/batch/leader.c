@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -122,8 +123,8 @@ rethrow_worker_failure(RunShared *shared)
 	rethrow(&failure);
 }
 
-/* Gives back the slices of processes that are gone. */
-static void
+/* Gives back the slices of processes that are gone; true when there were any. */
+static bool
 release_lost_slices(Crew *crew)
 {
 	int live[MAX_WORKERS + 1] = {MyProcPid};
@@ -134,24 +135,25 @@ release_lost_slices(Crew *crew)
 		if (crew->workers[i] != NULL && GetBackgroundWorkerPid(crew->workers[i], &pid) == BGWH_STARTED)
 			live[live_count++] = (int) pid;
 	sql_begin("settle: taking over from a lost worker");
-	slice_release(crew->run, live, live_count);
+	const bool released = slice_release(crew->run, live, live_count) > 0;
 	sql_commit();
+	return released;
 }
 
-/* Notices workers that have ended; true when one of them was lost in the middle of something. */
+/* Notices workers that have ended; true when there were any. */
 static bool
 reap(Crew *crew)
 {
-	bool lost = false;
+	bool ended = false;
 	pid_t pid;
 
 	for (int i = 0; i < crew->count; i++)
 		if (crew->workers[i] != NULL && GetBackgroundWorkerPid(crew->workers[i], &pid) == BGWH_STOPPED)
 		{
 			crew->workers[i] = NULL;
-			lost = true;
+			ended = true;
 		}
-	return lost;
+	return ended;
 }
 
 static void
@@ -166,11 +168,9 @@ look_after_workers(void *arg)
 	}
 	if (shared_has_failed(crew->shared))
 		rethrow_worker_failure(crew->shared);
-	if (!reap(crew))
+	/* A worker that found nothing left to claim ends too, and leaves no slice behind. */
+	if (!reap(crew) || !release_lost_slices(crew))
 		return;
-
-	/* A worker that found nothing left to claim ends too; releasing is then a no-op and so is its successor. */
-	release_lost_slices(crew);
 	for (int i = 0; i < crew->count && crew->restarts_left > 0; i++)
 		if (crew->workers[i] == NULL)
 		{
@@ -232,7 +232,7 @@ settle_all(Crew *crew, void *step)
 			return LOOP_DONE;
 		if (stopped)
 			return LOOP_STOPPED;
-		release_lost_slices(crew);
+		(void) release_lost_slices(crew);
 	}
 }
 

@@ -139,7 +139,7 @@ slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, Be
 	}
 }
 
-void
+int
 slice_release(const Run *run, const int *live_pids, int live_count)
 {
 	SqlParams params = {0};
@@ -151,9 +151,9 @@ slice_release(const Run *run, const int *live_pids, int live_count)
 	sql_add_int4(&params, run->attempt);
 	sql_add(&params, INT4ARRAYOID,
 			PointerGetDatum(construct_array(pids, live_count, INT4OID, sizeof(int32), true, TYPALIGN_INT)));
-	sql_execute("UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL"
-				" WHERE run_id = $1 AND attempt = $2 AND state = 'running' AND worker_pid <> ALL ($3)",
-				&params);
+	return (int) sql_execute("UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL"
+							 " WHERE run_id = $1 AND attempt = $2 AND state = 'running' AND worker_pid <> ALL ($3)",
+							 &params);
 }
 
 int

@@ -23,8 +23,8 @@ typedef void (*BetweenChunks)(void *arg);
 extern LoopEnd slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, BetweenChunks between,
 						  void *arg);
 
-/* Leader, in a transaction: gives back the slices whose process is not among the living. */
-extern void slice_release(const Run *run, const int *live_pids, int live_count);
+/* Leader, in a transaction: gives back the slices whose process is not among the living; returns how many. */
+extern int slice_release(const Run *run, const int *live_pids, int live_count);
 /* Slices that are not done. */
 extern int slice_open_count(const Run *run);
 

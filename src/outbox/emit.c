@@ -1,0 +1,214 @@
+/*
+ * emit.c: outbox rows, written in the transaction of what they tell (see emit.h).
+ *
+ * The payload is built once, straight into the memory that becomes the text value. Ids are made of the period, the
+ * account and the revision only, so a repeated event is recognised by any consumer, on any node.
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/payload.h"
+#include "outbox/emit.h"
+#include "store/sql.h"
+
+#define FIRST_PAYLOAD_SIZE 2048
+
+static const char *const line_names[LINE_KIND_COUNT] = {
+	"recurring", "usage",		 "minimum",	 "maximum", "adjustment", "discount",
+	"tax",		 "included_tax", "rounding", "carried", "arrears",	  "credit_forward",
+};
+
+static void
+print_instant(TimestampTz instant, char *text, size_t size)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+
+	/* no zone given: timestamp2tm() breaks it down in UTC */
+	if (timestamp2tm(instant, NULL, &tm, &fraction, NULL, NULL) != 0)
+		elog(ERROR, "timestamp out of range");
+	snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			 tm.tm_sec);
+}
+
+void
+emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox)
+{
+	char month[16];
+
+	ymd_print_month(run->period.from, month);
+	*emitter = (Emitter){.run = run, .tariff = tariff, .month = pstrdup(month)};
+	emitter->writer = writer_open(outbox, OUTBOX_COLUMNS, false);
+	emitter->context = AllocSetContextCreate(CurrentMemoryContext, "settle events", ALLOCSET_DEFAULT_SIZES);
+	emitter->created_at = GetCurrentTransactionStartTimestamp();
+	print_instant(run->created_at, emitter->settled_at, sizeof(emitter->settled_at));
+}
+
+static PayloadLine
+describe_line(const Tariff *tariff, const Account *account, const Line *line)
+{
+	PayloadLine payload = {.kind = line_names[line->kind], .days = line->days, .amount = line->amount};
+
+	if (line->product >= 0)
+	{
+		payload.has_product = true;
+		payload.product_id = tariff->products[line->product].product_id;
+		payload.name = tariff->products[line->product].name;
+	}
+	if (line->metric >= 0)
+		payload.metric = tariff->metrics[line->metric].code;
+	if (line->kind == LINE_RECURRING || line->kind == LINE_USAGE)
+	{
+		payload.has_quantity = true;
+		payload.quantity = line->quantity;
+	}
+	if (line->discount >= 0)
+		payload.name = tariff->discounts[line->discount].name;
+	else if (line->adjustment >= 0)
+		payload.name = account->adjustments[line->adjustment].description;
+	else if (line->tax >= 0)
+		payload.name = tariff->taxes[line->tax].code;
+	return payload;
+}
+
+static void
+write_bill(Json *json, const Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+{
+	const Currency *currency = &emitter->tariff->currencies[bill->currency];
+	const PayloadBill payload = {
+		.period = emitter->run->period.from,
+		.account_id = account->account_id,
+		.revision = 0,
+		.kind = "bill",
+		.run_id = emitter->run->run_id,
+		.currency = currency->code,
+		.exponent = currency->exponent,
+		.recurring = bill->recurring,
+		.usage = bill->usage,
+		.one_off = bill->one_off,
+		.discount = bill->discount,
+		.tax = bill->tax,
+		.rounding = bill->rounding,
+		.carried = bill->carried,
+		.arrears = bill->arrears,
+		.credit_forward = bill->credit_forward,
+		.total = bill->total,
+		.included_tax = bill->included_tax,
+		.due_on = due_on,
+		.settled_at = emitter->settled_at,
+	};
+
+	payload_bill_begin(json, &payload);
+	for (int32 i = 0; i < bill->line_count; i++)
+	{
+		const PayloadLine line = describe_line(emitter->tariff, account, &bill->lines[i]);
+		payload_line(json, &line, i == 0);
+	}
+	payload_bill_end(json);
+}
+
+/* The payload as a text value of exactly its size, in the emitter's context. */
+static text *
+bill_payload(const Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+{
+	static char *buffer = NULL;
+	static size_t size = FIRST_PAYLOAD_SIZE;
+
+	for (;; size *= 2)
+	{
+		if (buffer == NULL)
+			buffer = MemoryContextAlloc(TopMemoryContext, size);
+		Json json = {.text = buffer, .size = size};
+
+		write_bill(&json, emitter, account, bill, due_on);
+		if (!json.full)
+			return cstring_to_text_with_len(json.text, (int) json.len);
+		pfree(buffer);
+		buffer = NULL;
+	}
+}
+
+static void
+emit_flush(Emitter *emitter)
+{
+	writer_flush(emitter->writer);
+	MemoryContextReset(emitter->context);
+}
+
+void
+emit_bill(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+{
+	MemoryContext caller = MemoryContextSwitchTo(emitter->context);
+	Datum *values;
+	bool *nulls;
+	char id[64];
+
+	const int id_length = snprintf(id, sizeof(id), "bill/%s/" INT64_FORMAT "/0", emitter->month, account->account_id);
+	writer_row(emitter->writer, &values, &nulls);
+	memset(nulls, false, OUTBOX_COLUMNS);
+	values[0] = Int64GetDatum(account->account_id);
+	values[1] = TimestampTzGetDatum(emitter->created_at);
+	values[2] = DateADTGetDatum(emitter->run->period.from);
+	values[3] = PointerGetDatum(cstring_to_text("bill.settled.v1"));
+	values[4] = PointerGetDatum(cstring_to_text_with_len(id, id_length));
+	values[5] = PointerGetDatum(bill_payload(emitter, account, bill, due_on));
+	MemoryContextSwitchTo(caller);
+	if (writer_accept(emitter->writer))
+		emit_flush(emitter);
+}
+
+void
+emit_close(Emitter *emitter)
+{
+	writer_close(emitter->writer);
+	MemoryContextDelete(emitter->context);
+}
+
+void
+emit_run(int64 run_id, const char *what)
+{
+	SqlParams params = {0};
+	char at[32];
+	char key[32];
+
+	sql_add_int8(&params, run_id);
+	if (sql_execute("SELECT period, kind::text, ordinal, totals::text, due, bills, empty, skips FROM settle.run_history"
+					" WHERE run_id = $1",
+					&params) == 0)
+		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
+
+	const int32 period = sql_int4(0, 1);
+	const int32 ordinal = sql_int4(0, 3);
+	print_instant(GetCurrentTransactionStartTimestamp(), at, sizeof(at));
+	const PayloadRun payload = {
+		.period = period,
+		.kind = sql_text(0, 2),
+		.run_id = run_id,
+		.totals = sql_text(0, 4),
+		.due = sql_int8(0, 5),
+		.bills = sql_int8(0, 6),
+		.empty = sql_int8(0, 7),
+		.skips = sql_int8(0, 8),
+		.at = at,
+	};
+	const size_t size = 1024 + strlen(payload.totals);
+	Json json = {.text = palloc(size), .size = size};
+	char month[16];
+
+	snprintf(key, sizeof(key), "%s_at", what);
+	payload_run(&json, &payload, key);
+	ymd_print_month(period, month);
+
+	SqlParams row = {0};
+	sql_add_date(&row, period);
+	sql_add_text(&row, psprintf("run.%s.v1", what));
+	sql_add_text(&row, psprintf("run/%s/%s/%d/%s", month, payload.kind, ordinal, what));
+	sql_add_text(&row, pnstrdup(json.text, json.len));
+	sql_execute("INSERT INTO settle.outbox (created_at, period, event_type, event_id, payload) VALUES (now(), $1, $2, $3, $4)",
+				&row);
+}

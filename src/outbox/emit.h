@@ -1,0 +1,35 @@
+/*
+ * emit.h: outbox rows, written in the transaction of what they tell.
+ *
+ * Never under the hidden replication origin (store/origin.h): these rows are what logical decoding is for.
+ */
+#ifndef OUTBOX_EMIT_H
+#define OUTBOX_EMIT_H
+
+#include "postgres.h"
+
+#include "batch/run.h"
+#include "rate/rate.h"
+#include "store/writer.h"
+
+#define OUTBOX_COLUMNS 6
+
+/* Events of one chunk; payloads live in `context`, which the caller resets after emit_flush(). */
+typedef struct Emitter {
+	Writer *writer;
+	MemoryContext context;
+	TimestampTz created_at;
+	char settled_at[32]; /* RFC 3339, UTC: the run's creation, the same on every attempt */
+	const Run *run;
+	const Tariff *tariff;
+	const char *month; /* 'YYYY-MM' */
+} Emitter;
+
+extern void emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox);
+extern void emit_bill(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on);
+extern void emit_close(Emitter *emitter);
+
+/* run.completed.v1 (what = "completed") or run.released.v1 ("released"); inside a transaction with SPI connected. */
+extern void emit_run(int64 run_id, const char *what);
+
+#endif
