@@ -160,7 +160,7 @@ typedef struct Chunk {
 	Settlement *settlement;
 	Results *results; /* NULL: kind dry */
 	Tally *tally;
-	int64 *totals; /* by currency */
+	Amount *totals; /* by currency, in minor units: 128 bits cannot overflow here */
 } Chunk;
 
 static bool
@@ -198,8 +198,20 @@ rate_one(Chunk *chunk, int32 place)
 	return true;
 }
 
+/* amount_print() divides by 10^12; these are minor units. */
+static void
+append_total(StringInfo text, Amount total)
+{
+	const uint64 base = UINT64CONST(1000000000000000000);
+
+	if (total >= (Amount) base)
+		appendStringInfo(text, UINT64_FORMAT "%018llu", (uint64) (total / base), (unsigned long long) (total % base));
+	else
+		appendStringInfo(text, UINT64_FORMAT, (uint64) total);
+}
+
 static char *
-print_totals(const Tariff *tariff, const int64 *totals)
+print_totals(const Tariff *tariff, const Amount *totals)
 {
 	StringInfoData text;
 	const char *separator = "{";
@@ -208,7 +220,8 @@ print_totals(const Tariff *tariff, const int64 *totals)
 	for (int32 i = 0; i < tariff->currency_count; i++)
 		if (totals[i] != 0)
 		{
-			appendStringInfo(&text, "%s\"%s\":" INT64_FORMAT, separator, tariff->currencies[i].code, totals[i]);
+			appendStringInfo(&text, "%s\"%s\":", separator, tariff->currencies[i].code);
+			append_total(&text, totals[i]);
 			separator = ",";
 		}
 	if (text.len == 0)
@@ -228,7 +241,7 @@ process_chunk(void *step, int limit, Tally *tally, int64 *done_through)
 
 	if (settlement->next == end)
 		return false;
-	chunk.totals = palloc0(Max(tariff->currency_count, 1) * sizeof(int64));
+	chunk.totals = palloc0(Max(tariff->currency_count, 1) * sizeof(Amount));
 	if (settlement->run->kind != RUN_DRY)
 		chunk.results = results_open(settlement->run, tariff, &settlement->labels, slice->bucket);
 	for (; settlement->next < end; settlement->next++)

@@ -1,0 +1,20 @@
+/*
+ * guc.h: settings of settle.
+ */
+#ifndef GUC_H
+#define GUC_H
+
+#include "postgres.h"
+
+extern int guc_workers;
+extern int guc_chunk_size;
+extern int guc_skip_limit;
+extern int guc_due_days;
+extern char *guc_time_zone;
+
+extern void guc_init(void);
+
+/* settle.time_zone, or the session's TimeZone when it is empty. */
+extern const char *guc_effective_time_zone(void);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * settle.c: the module's entry point. It wires the parts together and has no logic of its own.
+ *
+ * Reading order from here: api.c (what SQL calls), batch/ (the engine: runs, slices, chunks), store/settlement.c (the
+ * step the engine drives), rate/ (the rules), outbox/ (the events).
+ */
+#include "compat.h"
+
+#include "fmgr.h"
+
+#include "batch/worker.h"
+#include "guc.h"
+#include "store/origin.h"
+#include "store/settlement.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	guc_init();
+	origin_init();
+	batch_step = &settlement_step;
+}

@@ -1,0 +1,225 @@
+/*
+ * results.c: bills, their lines and their events, written in bulk (see results.h).
+ *
+ * Bills and lines are hidden from logical decoding, events are not. The column numbers here are those of
+ * src/sql/06_results.sql; results_check() refuses tables that have others.
+ */
+#include "compat.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/varlena.h"
+
+#include "outbox/emit.h"
+#include "store/results.h"
+#include "store/sql.h"
+#include "store/writer.h"
+
+#define BILL_COLUMNS 21
+#define LINE_COLUMNS 16
+
+struct Results {
+	const Run *run;
+	const Tariff *tariff;
+	const LabelValues *labels;
+	int32 due_on;
+	Datum *currencies; /* text by currency index */
+	Datum *tax_codes;  /* text by tax index */
+	Writer *bills;
+	Writer *lines;
+	Emitter events;
+};
+
+static Oid
+table_oid(const char *name)
+{
+	const RangeVar *relation = makeRangeVarFromNameList(stringToQualifiedNameList(name));
+
+	return RangeVarGetRelid(relation, NoLock, false);
+}
+
+static char *
+outbox_name(int32 month)
+{
+	const Ymd ymd = ymd_from_day(month);
+
+	return psprintf("settle.outbox_%04d_%02d", ymd.year, ymd.month);
+}
+
+void
+results_load_labels(LabelValues *labels)
+{
+	bool isnull;
+
+	if (sql_execute("SELECT oid FROM pg_catalog.pg_enum WHERE enumtypid = 'settle.line_kind'::regtype ORDER BY enumsortorder",
+					NULL) != LINE_KIND_COUNT)
+		elog(ERROR, "settle.line_kind does not have %d values", LINE_KIND_COUNT);
+	for (int i = 0; i < LINE_KIND_COUNT; i++)
+		labels->lines[i] = DatumGetObjectId(sql_datum(i, 1, &isnull));
+	sql_execute("SELECT 'bill'::settle.bill_kind", NULL);
+	labels->bill = DatumGetObjectId(sql_datum(0, 1, &isnull));
+}
+
+Results *
+results_open(const Run *run, const Tariff *tariff, const LabelValues *labels, int bucket)
+{
+	Results *results = palloc0(sizeof(Results));
+	const int32 month = run->period.from;
+
+	results->run = run;
+	results->tariff = tariff;
+	results->labels = labels;
+	results->due_on = run->period.to + run->due_days;
+	results->currencies = palloc(Max(tariff->currency_count, 1) * sizeof(Datum));
+	for (int32 i = 0; i < tariff->currency_count; i++)
+		results->currencies[i] = CStringGetTextDatum(tariff->currencies[i].code);
+	results->tax_codes = palloc(Max(tariff->tax_count, 1) * sizeof(Datum));
+	for (int32 i = 0; i < tariff->tax_count; i++)
+		results->tax_codes[i] = CStringGetTextDatum(tariff->taxes[i].code);
+
+	results->bills = writer_open(table_oid(leaf_name_of_month("bill", month, bucket)), BILL_COLUMNS, true);
+	results->lines = writer_open(table_oid(leaf_name_of_month("bill_line", month, bucket)), LINE_COLUMNS, true);
+	emit_open(&results->events, run, tariff, table_oid(outbox_name(month)));
+	return results;
+}
+
+static void
+write_bill(Results *results, const Account *account, const UsageSeen *seen, const Bill *bill)
+{
+	Datum *values;
+	bool *nulls;
+
+	writer_row(results->bills, &values, &nulls);
+	memset(nulls, false, BILL_COLUMNS);
+	values[0] = Int64GetDatum(account->account_id);
+	values[1] = Int64GetDatum(results->run->run_id);
+	values[2] = Int64GetDatum(bill->recurring);
+	values[3] = Int64GetDatum(bill->usage);
+	values[4] = Int64GetDatum(bill->one_off);
+	values[5] = Int64GetDatum(bill->discount);
+	values[6] = Int64GetDatum(bill->tax);
+	values[7] = Int64GetDatum(bill->rounding);
+	values[8] = Int64GetDatum(bill->carried);
+	values[9] = Int64GetDatum(bill->arrears);
+	values[10] = Int64GetDatum(bill->credit_forward);
+	values[11] = Int64GetDatum(bill->total);
+	values[12] = Int64GetDatum(bill->included_tax);
+	values[13] = Int64GetDatum(seen->rows);
+	values[14] = Int64GetDatum((int64) seen->digest);
+	values[15] = DateADTGetDatum(results->run->period.from);
+	values[16] = DateADTGetDatum(results->due_on);
+	values[17] = ObjectIdGetDatum(results->labels->bill);
+	values[18] = Int16GetDatum(0);
+	values[19] = Int16GetDatum((int16) results->tariff->currencies[bill->currency].exponent);
+	values[20] = results->currencies[bill->currency];
+	if (writer_accept(results->bills))
+		writer_flush(results->bills);
+}
+
+static void
+set(Datum *values, bool *nulls, int column, Datum value)
+{
+	values[column] = value;
+	nulls[column] = false;
+}
+
+static void
+write_line(Results *results, const Account *account, const Line *line, int32 line_no)
+{
+	Datum *values;
+	bool *nulls;
+
+	writer_row(results->lines, &values, &nulls);
+	memset(nulls, false, 6);
+	values[0] = Int64GetDatum(account->account_id);
+	values[1] = Int64GetDatum(line->amount);
+	values[2] = DateADTGetDatum(results->run->period.from);
+	values[3] = Int32GetDatum(line_no);
+	values[4] = ObjectIdGetDatum(results->labels->lines[line->kind]);
+	values[5] = Int16GetDatum(0);
+	if (line->kind == LINE_RECURRING)
+		set(values, nulls, 6, Int16GetDatum((int16) line->days));
+	if (line->product >= 0)
+		set(values, nulls, 7, Int32GetDatum(results->tariff->products[line->product].product_id));
+	if (line->kind <= LINE_MAXIMUM)
+		set(values, nulls, 8, Int64GetDatum(line->subscription_id));
+	if (line->kind <= LINE_USAGE)
+		set(values, nulls, 9, Int64GetDatum(line->quantity));
+	if (line->discounted != 0)
+		set(values, nulls, 10, Int64GetDatum(line->discounted));
+	if (line->metric >= 0)
+		set(values, nulls, 11, Int32GetDatum(results->tariff->metrics[line->metric].metric_id));
+	if (line->discount >= 0)
+		set(values, nulls, 12, Int32GetDatum(results->tariff->discounts[line->discount].discount_id));
+	if (line->adjustment >= 0)
+		set(values, nulls, 13, Int64GetDatum(account->adjustments[line->adjustment].adjustment_id));
+	if (line->kind >= LINE_DISCOUNT && line->kind <= LINE_INCLUDED_TAX)
+		set(values, nulls, 14, Int64GetDatum(line->base));
+	if (line->tax >= 0)
+		set(values, nulls, 15, results->tax_codes[line->tax]);
+	if (writer_accept(results->lines))
+		writer_flush(results->lines);
+}
+
+void
+results_bill(Results *results, const Account *account, const UsageSeen *seen, const Bill *bill)
+{
+	write_bill(results, account, seen, bill);
+	for (int32 i = 0; i < bill->line_count; i++)
+		write_line(results, account, &bill->lines[i], i + 1);
+	emit_bill(&results->events, account, bill, results->due_on);
+}
+
+void
+results_close(Results *results)
+{
+	writer_close(results->bills);
+	writer_close(results->lines);
+	emit_close(&results->events);
+}
+
+typedef struct Leaf {
+	Oid table;
+	int columns;
+} Leaf;
+
+void
+results_check(int32 month)
+{
+	SqlParams params = {0};
+
+	/* Parents, months and leaves: a trigger on any of them would be skipped. */
+	sql_add_date(&params, month);
+	const uint64 count =
+		sql_execute("SELECT relid::oid, CASE root WHEN 'bill' THEN 21 WHEN 'bill_line' THEN 16 ELSE 6 END"
+					" FROM unnest(ARRAY['bill', 'bill_line', 'outbox']) AS root,"
+					" LATERAL (SELECT relid FROM pg_partition_tree(format('settle.%I', root)::regclass) WHERE level = 0"
+					"  UNION ALL SELECT relid FROM pg_partition_tree(settle.month_name(root, $1)::regclass)) AS tree",
+					&params);
+	Leaf *leaves = palloc(Max(count, 1) * sizeof(Leaf));
+	bool isnull;
+
+	for (uint64 i = 0; i < count; i++)
+		leaves[i] = (Leaf){DatumGetObjectId(sql_datum(i, 1, &isnull)), sql_int4(i, 2)};
+	for (uint64 i = 0; i < count; i++)
+		writer_check(leaves[i].table, leaves[i].columns);
+}
+
+void
+results_analyze(int32 month, int bucket)
+{
+	const int level = NewGUCNestLevel();
+
+	(void) set_config_option("default_statistics_target", "10", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill", month, bucket)), NULL);
+	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill_line", month, bucket)), NULL);
+	AtEOXact_GUC(true, level);
+}

@@ -1,0 +1,34 @@
+/*
+ * results.h: bills, their lines and their events, written in bulk.
+ *
+ * A Results is open for one chunk, inside its transaction: three writers on the leaves of one month and bucket.
+ */
+#ifndef STORE_RESULTS_H
+#define STORE_RESULTS_H
+
+#include "postgres.h"
+
+#include "batch/run.h"
+#include "rate/rate.h"
+#include "store/reader.h"
+
+/* Values of the enums settle.line_kind and settle.bill_kind. */
+typedef struct LabelValues {
+	Oid lines[LINE_KIND_COUNT];
+	Oid bill;
+} LabelValues;
+
+typedef struct Results Results;
+
+extern void results_load_labels(LabelValues *labels);
+extern Results *results_open(const Run *run, const Tariff *tariff, const LabelValues *labels, int bucket);
+extern void results_bill(Results *results, const Account *account, const UsageSeen *seen, const Bill *bill);
+extern void results_close(Results *results);
+
+/* Refuses triggers, foreign keys and foreign columns on the result tables of a month, and leaves out of place. */
+extern void results_check(int32 month);
+
+/* ANALYZE of a bucket's result leaves. */
+extern void results_analyze(int32 month, int bucket);
+
+#endif
