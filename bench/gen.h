@@ -36,7 +36,7 @@ typedef struct Gen {
 	Period period;
 	int64_t month_at; /* first instant of the month in the session's time zone, microseconds since 2000-01-01 UTC */
 	int64_t month_ms; /* length of the month, milliseconds */
-	int64_t broken;   /* accounts broken on purpose */
+	int64_t broken;   /* accounts broken on purpose, of each kind */
 } Gen;
 
 /* Accounts that cannot be settled, one of each kind per million. */
@@ -167,6 +167,7 @@ typedef struct GenAccount {
 	Broken broken;
 	const char *status;
 	const char *currency; /* NULL = none */
+	bool over; /* closed or gone: no subscription runs in the month */
 	int subscription_count, grant_count, adjustment_count;
 	GenSubscription subscriptions[GEN_SUBSCRIPTIONS_MAX]; /* subscription_id = index + 1 */
 	GenGrant grants[GEN_GRANTS_MAX];
@@ -182,7 +183,7 @@ typedef struct GenUsage {
 
 /* Group of an account (0 = none) and its size; a group's first member is where gen_load writes the group. */
 int64_t account_group(const Gen *gen, int64_t account_id, int *size, bool *first);
-/* Which kind of broken, BROKEN_NOT for nearly all. BROKEN_ACCOUNT: the account itself is not written. */
+/* Which kind of broken, BROKEN_NOT for nearly all; BROKEN_ACCOUNT for ids above gen->accounts, which only have usage. */
 Broken account_broken(const Gen *gen, int64_t account_id);
 /* Group, status, subscriptions: what the other parts and usage build on. */
 void account_make(const Gen *gen, int64_t account_id, GenAccount *account);
@@ -190,8 +191,8 @@ void account_make_grants(const Gen *gen, GenAccount *account);
 void account_make_adjustments(const Gen *gen, GenAccount *account);
 /* Fills rows (GEN_USAGE_MAX) and returns how many. */
 int account_make_usage(const Gen *gen, const GenAccount *account, GenUsage *rows);
-/* The row's quantity as stored: a broken account's may not fit GenUsage. */
-int64_t account_usage_quantity(const GenAccount *account, int row, const GenUsage *usage);
+/* The row's quantity as stored: a broken account's does not fit GenUsage. */
+int64_t account_usage_quantity(const Gen *gen, int64_t account_id, int row, uint32_t units);
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 

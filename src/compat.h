@@ -46,6 +46,41 @@
 #define wait_event_of(name) PG_WAIT_EXTENSION
 #endif
 
-/* A worker may act for a table owner that cannot log in: it connects as the bootstrap superuser, then switches. */
+/* 15 gave set-returning functions one call for their tuplestore. */
+#include "funcapi.h"
+#if PG_VERSION_NUM >= 160000
+#define init_materialized_srf(fcinfo) InitMaterializedSRF(fcinfo, 0)
+#elif PG_VERSION_NUM >= 150000
+#define init_materialized_srf(fcinfo) SetSingleFuncCall(fcinfo, 0)
+#else
+#include "miscadmin.h"
+#include "utils/tuplestore.h"
+static inline void
+init_materialized_srf(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+
+	if (get_call_result_type(fcinfo, NULL, &result->setDesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContextSwitchTo(caller);
+}
+#endif
+
+/* 16 made date parsing report details for soft errors. */
+#include "utils/datetime.h"
+#if PG_VERSION_NUM >= 160000
+static inline int
+decode_date_time(char **field, int *ftype, int nf, int *dtype, struct pg_tm *tm, fsec_t *fsec, int *tzp)
+{
+	DateTimeErrorExtra extra;
+
+	return DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp, &extra);
+}
+#else
+#define decode_date_time(field, ftype, nf, dtype, tm, fsec, tzp) DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp)
+#endif
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "compat.h"
 
+#include <limits.h>
+
 #include "pgtime.h"
 #include "utils/guc.h"
 

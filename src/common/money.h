@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-__extension__ typedef __int128 Amount;
+/* Aligned like an int64, as PostgreSQL aligns its own: palloc() promises no more. */
+__extension__ typedef __int128 Amount __attribute__((aligned(8)));
 
 #define AMOUNT_DECIMALS 12
 /* enough for a sign, 39 digits, a point and the end */
@@ -42,7 +43,8 @@ int amount_print(Amount amount, char *text);
 
 /*
  * Posts an amount: amount × numerator / denominator in minor units of a currency with `exponent` decimals (0–4),
- * rounded half up on the magnitude, once. numerator ≥ 0, denominator > 0. False: does not fit.
+ * rounded half up on the magnitude, once. numerator ≥ 0, denominator > 0. False: it, or amount × numerator, does not
+ * fit.
  */
 bool amount_post(Amount amount, int64_t numerator, int64_t denominator, int exponent, int64_t *minor);
 
@@ -60,7 +62,7 @@ money_add(int64_t a, int64_t b, int64_t *result)
 
 /*
  * Spreads total (0 ≤ total ≤ Σ weights) over n shares in proportion to weights (each ≥ 0) by largest remainder: the
- * shares sum to total exactly, a tie goes to the lower index, and no share exceeds its weight.
+ * shares sum to total exactly, a tie goes to the lower index, and no share exceeds its weight. Σ weights fits int64.
  */
 void money_spread(int64_t total, const int64_t *weights, int64_t *shares, int n);
 

@@ -45,7 +45,7 @@ int32_t ymd_overlap(Period period, int32_t from, int32_t to);
 
 /*
  * The same range measured in a month of 30 days, 0–30: the days of the range, less what the month of its first day is
- * longer than 30 when the range reaches the period's end (Kill Bill's fixed proration).
+ * longer than 30 when the range reaches that month's end (Kill Bill's fixed proration). So the 31st alone is 0 days.
  */
 int32_t ymd_overlap_thirty(Period period, int32_t from, int32_t to);
 

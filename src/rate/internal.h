@@ -95,9 +95,6 @@ bool usage_rate(Work *work);
 bool discount_apply(Work *work);
 bool tax_apply(Work *work);
 
-/* The product's tax or the adjustment's, valid on a day. *rate stays NULL when it is not taxed. */
-bool tax_find(Work *work, int32_t tax, int32_t on, Fault names, const TaxRate **rate);
-
 /* Appends a line whose other fields are empty; NULL: the sum of the lines overflows. */
 Line *bill_add_line(Work *work, LineKind kind, int64_t amount);
 

@@ -222,7 +222,7 @@ typedef struct Line {
 	int64_t subscription_id;/* recurring, usage, minimum, maximum */
 	int64_t quantity;       /* recurring: units; usage: quantity, allowance included */
 	int64_t amount;
-	int64_t discounted;     /* recurring, usage: share of the discounts, ≤ 0 */
+	int64_t discounted;     /* recurring, usage (minimum, when it has no usage line): share of the discounts, ≤ 0 */
 	int64_t base;           /* discount, tax, included_tax: computed on */
 } Line;
 
@@ -245,7 +245,7 @@ typedef enum Outcome {
 
 /*
  * Scratch of rate_account(), provided by the caller and reusable for any number of accounts. `memory` must hold
- * rate_space(tariff, account) bytes, aligned for Amount (16); lines and warnings of the bill live in it until the next
+ * rate_space(tariff, account) bytes, aligned to 8; lines and warnings of the bill live in it until the next
  * call.
  */
 typedef struct Workspace {

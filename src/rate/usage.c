@@ -151,7 +151,9 @@ find_pool(const Work *work)
 	/* ids of subscriptions are more than 0, so this stops at once */
 	while (first < account->usage_count && account->usage[first].subscription_id < 0)
 		first++;
-	rows.usage += first;
+	/* an account without usage may have no array at all */
+	if (first < account->usage_count)
+		rows.usage = &account->usage[first];
 	while (first + rows.count < account->usage_count && rows.usage[rows.count].subscription_id == 0)
 	{
 		work->pools[rows.count] = (Pool){-1, -1};

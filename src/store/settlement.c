@@ -141,8 +141,7 @@ open_slice(void *step, int bucket, bool has_checkpoint, int64 done_through)
 	settlement->slice = slice_read(&request);
 	settlement->next = 0;
 	settlement->workspace.size = settlement->slice->rate_space;
-	settlement->workspace.memory = (void *) TYPEALIGN(16, MemoryContextAllocHuge(CurrentMemoryContext,
-																				settlement->workspace.size + 16));
+	settlement->workspace.memory = MemoryContextAllocHuge(CurrentMemoryContext, Max(settlement->workspace.size, 1));
 	return settlement->slice->count;
 }
 

@@ -1,0 +1,470 @@
+/*
+ * api.c: settle_run(), the function that settles a month, and small helpers for SQL.
+ *
+ * settle_run() checks its arguments, hands them to a leader process in shared memory and waits with progress notices. It
+ * writes nothing itself: the run has transactions of its own and outlives this session.
+ */
+#include "compat.h"
+
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "partitioning/partbounds.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+#include "batch/worker.h"
+#include "errcodes.h"
+#include "guc.h"
+#include "store/origin.h"
+#include "store/reader.h"
+
+PG_FUNCTION_INFO_V1(settle_run);
+PG_FUNCTION_INFO_V1(settle_bucket);
+PG_FUNCTION_INFO_V1(settle_set_bulk_origin);
+PG_FUNCTION_INFO_V1(settle_usage_digest);
+PG_FUNCTION_INFO_V1(settle_reasons);
+PG_FUNCTION_INFO_V1(settle_try_bigint);
+PG_FUNCTION_INFO_V1(settle_try_timestamptz);
+
+enum { ARG_PERIOD, ARG_KIND, ARG_WORKERS, ARG_CHUNK_SIZE, ARG_SKIP_LIMIT, ARG_ACCOUNTS, ARG_RELEASE, ARG_WAIT, ARG_FORCE };
+
+/* ---- arguments -------------------------------------------------------------------------------------------------- */
+
+static Period
+last_month(const char *zone)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+	int tz;
+
+	if (timestamp2tm(GetCurrentTimestamp(), &tz, &tm, &fraction, NULL, pg_tzset(zone)) != 0)
+		elog(ERROR, "timestamp out of range");
+	return tm.tm_mon == 1 ? ymd_period(tm.tm_year - 1, 12) : ymd_period(tm.tm_year, tm.tm_mon - 1);
+}
+
+static Period
+read_period(FunctionCallInfo fcinfo, const char *zone)
+{
+	Period period;
+
+	if (PG_ARGISNULL(ARG_PERIOD))
+		return last_month(zone);
+
+	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PERIOD));
+	if (!ymd_parse_period(text, strlen(text), &period))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", text),
+						errhint("Write it as YYYY-MM, for example '2024-05'.")));
+	return period;
+}
+
+static int64
+read_number(FunctionCallInfo fcinfo, int argument, const char *name, int64 otherwise, int64 low, int64 high)
+{
+	if (PG_ARGISNULL(argument))
+		return otherwise;
+
+	const int64 value = argument == ARG_SKIP_LIMIT ? PG_GETARG_INT64(argument) : PG_GETARG_INT32(argument);
+	if (value < low || value > high)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be between " INT64_FORMAT " and " INT64_FORMAT ", not " INT64_FORMAT, name, low, high,
+							   value)));
+	return value;
+}
+
+static int
+default_workers(void)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return guc_workers > 0 ? guc_workers : (int) Min(Max(processors, 1), 64);
+}
+
+static int
+compare_int64(const void *a, const void *b)
+{
+	const int64 left = *(const int64 *) a;
+	const int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* The pilot's accounts, sorted and without repeats, so that naming them again in another order resumes the same run. */
+static int64 *
+read_accounts(FunctionCallInfo fcinfo, int *count)
+{
+	Datum *ids;
+	bool *nulls;
+
+	*count = -1;
+	if (PG_ARGISNULL(ARG_ACCOUNTS))
+		return NULL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_ACCOUNTS), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids,
+					  &nulls, count);
+	if (*count == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("accounts is empty"),
+						errhint("Leave it out to settle all accounts.")));
+
+	int64 *accounts = palloc(*count * sizeof(int64));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("accounts must not contain NULL")));
+		accounts[i] = DatumGetInt64(ids[i]);
+	}
+	qsort(accounts, *count, sizeof(int64), compare_int64);
+
+	int kept = 1;
+	for (int i = 1; i < *count; i++)
+		if (accounts[i] != accounts[kept - 1])
+			accounts[kept++] = accounts[i];
+	*count = kept;
+	return accounts;
+}
+
+static void
+read_release(FunctionCallInfo fcinfo, RunRequest *request)
+{
+	const char *release = PG_ARGISNULL(ARG_RELEASE) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_RELEASE));
+
+	request->release_auto = strcmp(release, "auto") == 0;
+	if (!request->release_auto && strcmp(release, "manual") != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("release must be 'auto' or 'manual', not \"%s\"",
+																		  release)));
+}
+
+static int64 *
+read_request(FunctionCallInfo fcinfo, RunRequest *request)
+{
+	const char *kind = PG_ARGISNULL(ARG_KIND) ? "final" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND));
+	const char *zone = guc_effective_time_zone();
+
+	if (!run_parse_kind(kind, &request->kind) || request->kind == RUN_REBILL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown kind of run \"%s\"", kind),
+						errhint("Use 'final', 'retry' or 'dry'.")));
+	request->period = read_period(fcinfo, zone);
+	if (request->period.from > last_month(zone).to)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the month has not begun yet"),
+						errhint("Settle a month when it is over.")));
+	request->workers = (int) read_number(fcinfo, ARG_WORKERS, "workers", default_workers(), 1, 64);
+	request->chunk_size = (int) read_number(fcinfo, ARG_CHUNK_SIZE, "chunk_size", guc_chunk_size, 1, 1000000);
+	request->skip_limit = read_number(fcinfo, ARG_SKIP_LIMIT, "skip_limit", guc_skip_limit, 0, PG_INT64_MAX);
+	request->skip_limit_given = !PG_ARGISNULL(ARG_SKIP_LIMIT);
+	read_release(fcinfo, request);
+	request->force = !PG_ARGISNULL(ARG_FORCE) && PG_GETARG_BOOL(ARG_FORCE);
+	request->due_days = guc_due_days;
+	strlcpy(request->time_zone, zone, sizeof(request->time_zone));
+	return read_accounts(fcinfo, &request->account_count);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Watch {
+	RunShared *shared;
+	BackgroundWorkerHandle *leader;
+	TimestampTz started;
+	TimestampTz noticed;
+	uint64 due_at_start;
+	bool counting;
+} Watch;
+
+static void
+notice_progress(Watch *watch, int64 run_id)
+{
+	const TimestampTz now = GetCurrentTimestamp();
+	const uint64 due = pg_atomic_read_u64(&watch->shared->due);
+	const uint64 expected = Max(pg_atomic_read_u64(&watch->shared->expected), due);
+
+	if (!watch->counting)
+	{
+		watch->due_at_start = due;
+		watch->started = watch->noticed = now;
+		watch->counting = true;
+	}
+	if (!TimestampDifferenceExceeds(watch->noticed, now, 1000))
+		return;
+	watch->noticed = now;
+
+	const uint64 elapsed_ms = Max((uint64) (now - watch->started) / 1000, 1);
+	const uint64 rate = (due - watch->due_at_start) * 1000 / elapsed_ms;
+	const uint64 percent = expected == 0 ? 0 : due * 100 / expected;
+	char left[32] = "unknown";
+
+	if (rate > 0)
+		snprintf(left, sizeof(left), UINT64_FORMAT " s", (expected - due + rate - 1) / rate);
+	ereport(NOTICE, (errmsg("run " INT64_FORMAT ": " UINT64_FORMAT " %% (" UINT64_FORMAT " of " UINT64_FORMAT
+							" accounts), " UINT64_FORMAT " accounts/s, %s left, " UINT64_FORMAT " skipped",
+							run_id, percent, due, expected, rate, left, pg_atomic_read_u64(&watch->shared->skips))));
+}
+
+static void
+notice_summary(Watch *watch, int64 run_id)
+{
+	const RunShared *shared = watch->shared;
+	const uint64 ms = (uint64) (GetCurrentTimestamp() - watch->started) / 1000;
+
+	ereport(NOTICE,
+			(errmsg("run " INT64_FORMAT " completed: " UINT64_FORMAT " bills, " UINT64_FORMAT " empty, " UINT64_FORMAT
+					" skipped, " UINT64_FORMAT " warnings in " UINT64_FORMAT ".%03u s",
+					run_id, pg_atomic_read_u64((pg_atomic_uint64 *) &shared->written),
+					pg_atomic_read_u64((pg_atomic_uint64 *) &shared->empty),
+					pg_atomic_read_u64((pg_atomic_uint64 *) &shared->skips),
+					pg_atomic_read_u64((pg_atomic_uint64 *) &shared->warnings), ms / 1000, (unsigned) (ms % 1000))));
+}
+
+static void
+raise_failure(const Failure *failure, int64 run_id)
+{
+	const bool resumable = run_id != 0 && failure->hint[0] == '\0';
+
+	ereport(ERROR, (errcode(failure->sqlstate), errmsg("%s", failure->message),
+					failure->detail[0] ? errdetail("%s", failure->detail) : 0,
+					resumable			 ? errhint("Run " INT64_FORMAT " keeps what it has written; call settle_run again to go on.", run_id)
+					: failure->hint[0] ? errhint("%s", failure->hint)
+									   : 0));
+}
+
+static void
+raise_lost_leader(int64 run_id)
+{
+	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STOPPED), errmsg("the leader of the run ended without a word"),
+					errdetail("It was terminated, or the server is shutting down."),
+					run_id != 0 ? errhint("Run " INT64_FORMAT " keeps what it has written; call settle_run again to go on.", run_id)
+								: errhint("Call settle_run again.")));
+}
+
+static void
+raise_stopped(int64 run_id)
+{
+	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STOPPED), errmsg("run " INT64_FORMAT " was stopped", run_id),
+					errhint("Call settle_run again to go on where it stopped.")));
+}
+
+/* A cancel asks the run to stop; the error that follows is ours, because it says how to go on. */
+static void
+check_cancel(Watch *watch, int64 run_id)
+{
+	if (!InterruptPending || !(QueryCancelPending || ProcDiePending))
+	{
+		CHECK_FOR_INTERRUPTS();
+		return;
+	}
+	/* A lost connection or a terminated session does not stop the run, a cancelled statement does. */
+	if (!ProcDiePending)
+	{
+		pg_atomic_write_u32(&watch->shared->stop, 1);
+		if (run_id != 0)
+			ereport(NOTICE, (errmsg("run " INT64_FORMAT " stops at its next chunk", run_id),
+							 errhint("Call settle_run again to go on where it stopped.")));
+	}
+	CHECK_FOR_INTERRUPTS();
+}
+
+static int64
+wait_for_run(Watch *watch, bool wait)
+{
+	for (;;)
+	{
+		int64 run_id;
+		Failure failure;
+		pid_t pid;
+		/* In this order: a leader that is gone has left its last reply before. */
+		const bool gone = GetBackgroundWorkerPid(watch->leader, &pid) == BGWH_STOPPED;
+		const Reply reply = shared_read_reply(watch->shared, &run_id, &failure);
+
+		switch (reply)
+		{
+			case REPLY_FAILED:
+				raise_failure(&failure, run_id);
+				break;
+			case REPLY_STOPPED:
+				raise_stopped(run_id);
+				break;
+			case REPLY_COMPLETED:
+				if (wait)
+					notice_summary(watch, run_id);
+				return run_id;
+			case REPLY_RUNNING:
+				if (!wait)
+					return run_id;
+				notice_progress(watch, run_id);
+				break;
+			case REPLY_NONE:
+				break;
+		}
+		if (gone)
+			raise_lost_leader(run_id);
+
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reply == REPLY_NONE ? 20 : 250,
+						 wait_event_of("SettleRun"));
+		ResetLatch(MyLatch);
+		check_cancel(watch, run_id);
+	}
+}
+
+/* ---- settle_run ------------------------------------------------------------------------------------------------- */
+
+static void
+check_transaction(void)
+{
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("settle_run cannot be called in a transaction that has already written"),
+						errdetail("The run has transactions of its own, which could not see those changes."),
+						errhint("Commit first.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("settle_run cannot be called in a %s transaction",
+							   XactIsoLevel == XACT_SERIALIZABLE ? "serializable" : "repeatable read"),
+						errdetail("The transaction would go on reading the state from before the run."),
+						errhint("Call it in a read committed transaction.")));
+	if (RecoveryInProgress())
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("settle_run cannot be called during recovery"),
+						errhint("Call it on the primary server.")));
+}
+
+static dsm_segment *
+share_request(const RunRequest *request, const int64 *accounts)
+{
+	const Size account_bytes = Max(request->account_count, 0) * sizeof(int64);
+	dsm_segment *segment = dsm_create(offsetof(RunShared, accounts) + account_bytes, 0);
+	RunShared *shared = dsm_segment_address(segment);
+
+	memset(shared, 0, sizeof(RunShared));
+	shared->database = MyDatabaseId;
+	shared->caller = GetSessionUserId();
+	shared->caller_pid = MyProcPid;
+	shared->request = *request;
+	if (account_bytes > 0)
+		memcpy(shared->accounts, accounts, account_bytes);
+	SpinLockInit(&shared->mutex);
+	pg_atomic_init_u32(&shared->stop, 0);
+	pg_atomic_init_u64(&shared->expected, 0);
+	pg_atomic_init_u64(&shared->due, 0);
+	pg_atomic_init_u64(&shared->written, 0);
+	pg_atomic_init_u64(&shared->empty, 0);
+	pg_atomic_init_u64(&shared->skips, 0);
+	pg_atomic_init_u64(&shared->warnings, 0);
+	return segment;
+}
+
+Datum
+settle_run(PG_FUNCTION_ARGS)
+{
+	const bool wait = PG_ARGISNULL(ARG_WAIT) || PG_GETARG_BOOL(ARG_WAIT);
+	RunRequest request = {0};
+
+	check_transaction();
+	const int64 *accounts = read_request(fcinfo, &request);
+	dsm_segment *segment = share_request(&request, accounts);
+	Watch watch = {.shared = dsm_segment_address(segment), .started = GetCurrentTimestamp()};
+
+	if (!process_start("leader", "settle_leader_main", dsm_segment_handle(segment), &watch.leader))
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is free"),
+						errhint("Raise max_worker_processes, or try again when other workers have ended.")));
+	const int64 run_id = wait_for_run(&watch, wait);
+	dsm_detach(segment);
+	PG_RETURN_INT64(run_id);
+}
+
+/* ---- helpers for SQL -------------------------------------------------------------------------------------------- */
+
+/* The remainder that PostgreSQL's hash partitioning gives a bigint. */
+Datum
+settle_bucket(PG_FUNCTION_ARGS)
+{
+	const int32 buckets = PG_GETARG_INT32(1);
+
+	if (buckets < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
+	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
+	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
+	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
+}
+
+Datum
+settle_set_bulk_origin(PG_FUNCTION_ARGS)
+{
+	origin_hide(PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+settle_usage_digest(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) usage_digest(PG_GETARG_INT64(0), PG_GETARG_INT32(1), PG_GETARG_TIMESTAMPTZ(2),
+										 PG_GETARG_INT64(3)));
+}
+
+Datum
+settle_reasons(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	init_materialized_srf(fcinfo);
+	for (int reason = REASON_OK + 1; reason < REASON_COUNT; reason++)
+	{
+		Datum values[4] = {
+			CStringGetTextDatum(reason_code((Reason) reason)),
+			CStringGetTextDatum(reason_class((Reason) reason) == REASON_CLASS_CATALOG ? "catalog" : "data"),
+			CStringGetTextDatum(reason_is_warning((Reason) reason) ? "warning" : "error"),
+			CStringGetTextDatum(reason_help((Reason) reason)),
+		};
+		bool nulls[4] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* NULL instead of an error: staging rows may hold anything. */
+Datum
+settle_try_bigint(PG_FUNCTION_ARGS)
+{
+	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *end;
+
+	while (isspace((unsigned char) *text))
+		text++;
+	if (*text == '\0')
+		PG_RETURN_NULL();
+	errno = 0;
+	const long long value = strtoll(text, &end, 10);
+	while (isspace((unsigned char) *end))
+		end++;
+	if (errno != 0 || *end != '\0' || end == text)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(value);
+}
+
+Datum
+settle_try_timestamptz(PG_FUNCTION_ARGS)
+{
+	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char work[MAXDATELEN + MAXDATEFIELDS];
+	char *fields[MAXDATEFIELDS];
+	int types[MAXDATEFIELDS];
+	struct pg_tm tm;
+	fsec_t fraction;
+	TimestampTz value;
+	int count;
+	int type;
+	int tz = 0;
+
+	if (ParseDateTime(text, work, sizeof(work), fields, types, MAXDATEFIELDS, &count) != 0 ||
+		decode_date_time(fields, types, count, &type, &tm, &fraction, &tz) != 0 || type != DTK_DATE ||
+		tm2timestamp(&tm, fraction, &tz, &value) != 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(value);
+}
