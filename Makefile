@@ -8,7 +8,7 @@ EXTENSION = settle
 MODULE_big = settle
 
 OBJS = \
-	src/settle.o src/guc.o src/api.o src/quote.o \
+	src/settle.o src/guc.o src/api.o src/functions.o src/quote.o src/preview.o \
 	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/payload.o \
 	src/rate/tariff.o src/rate/recurring.o src/rate/usage.o src/rate/discount.o src/rate/tax.o src/rate/bill.o \
 	src/batch/run.o src/batch/leader.o src/batch/worker.o src/batch/slice.o src/batch/chunk.o src/batch/progress.o \

@@ -1,7 +1,7 @@
 /*
  * rate.c: nanoseconds of rate_account() for a typical account, without database and mostly without cache misses.
  *
- *   gcc -O2 -std=gnu11 -Isrc bench/rate.c src/rate/*.c src/common/money.c src/common/ymd.c -o bench/build/rate
+ *   cc -O2 -std=gnu11 -Isrc -o bench/build/rate bench/rate.c $(find src/rate -name '*.c') src/common/money.c src/common/ymd.c
  *
  * A thousand different accounts of 2 or 3 subscriptions, 4 usage rows and 0 to 2 grants are rated in turn; the best of
  * several passes counts, as the machine may be shared. The catalogue has 40 products of 3 charges each.

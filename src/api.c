@@ -1,5 +1,5 @@
 /*
- * api.c: settle_run(), the function that settles a month, and small helpers for SQL.
+ * api.c: settle_run(), the function that settles a month.
  *
  * settle_run() checks its arguments, hands them to a leader process in shared memory and waits with progress notices. It
  * writes nothing itself: the run has transactions of its own and outlives this session.
@@ -9,34 +9,21 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
-#include "partitioning/partbounds.h"
 #include "pgstat.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "batch/worker.h"
 #include "errcodes.h"
 #include "guc.h"
-#include "store/origin.h"
-#include "store/reader.h"
 
 PG_FUNCTION_INFO_V1(settle_run);
-PG_FUNCTION_INFO_V1(settle_bucket);
-PG_FUNCTION_INFO_V1(settle_set_bulk_origin);
-PG_FUNCTION_INFO_V1(settle_usage_digest);
-PG_FUNCTION_INFO_V1(settle_reasons);
-PG_FUNCTION_INFO_V1(settle_try_bigint);
-PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
 enum { ARG_PERIOD, ARG_KIND, ARG_WORKERS, ARG_CHUNK_SIZE, ARG_SKIP_LIMIT, ARG_ACCOUNTS, ARG_RELEASE, ARG_WAIT, ARG_FORCE };
 
@@ -62,9 +49,9 @@ read_period(FunctionCallInfo fcinfo, const char *zone)
 	if (PG_ARGISNULL(ARG_PERIOD))
 		return last_month(zone);
 
-	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PERIOD));
-	if (!ymd_parse_period(text, strlen(text), &period))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", text),
+	const char *month = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PERIOD));
+	if (!ymd_parse_period(month, strlen(month), &period))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", month),
 						errhint("Write it as YYYY-MM, for example '2024-05'.")));
 	return period;
 }
@@ -376,95 +363,4 @@ settle_run(PG_FUNCTION_ARGS)
 	const int64 run_id = wait_for_run(&watch, wait);
 	dsm_detach(segment);
 	PG_RETURN_INT64(run_id);
-}
-
-/* ---- helpers for SQL -------------------------------------------------------------------------------------------- */
-
-/* The remainder that PostgreSQL's hash partitioning gives a bigint. */
-Datum
-settle_bucket(PG_FUNCTION_ARGS)
-{
-	const int32 buckets = PG_GETARG_INT32(1);
-
-	if (buckets < 1)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
-	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
-	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
-	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
-}
-
-Datum
-settle_set_bulk_origin(PG_FUNCTION_ARGS)
-{
-	origin_hide(PG_GETARG_BOOL(0));
-	PG_RETURN_VOID();
-}
-
-Datum
-settle_usage_digest(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64((int64) usage_digest(PG_GETARG_INT64(0), PG_GETARG_INT32(1), PG_GETARG_TIMESTAMPTZ(2),
-										 PG_GETARG_INT64(3)));
-}
-
-Datum
-settle_reasons(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	init_materialized_srf(fcinfo);
-	for (int reason = REASON_OK + 1; reason < REASON_COUNT; reason++)
-	{
-		Datum values[4] = {
-			CStringGetTextDatum(reason_code((Reason) reason)),
-			CStringGetTextDatum(reason_class((Reason) reason) == REASON_CLASS_CATALOG ? "catalog" : "data"),
-			CStringGetTextDatum(reason_is_warning((Reason) reason) ? "warning" : "error"),
-			CStringGetTextDatum(reason_help((Reason) reason)),
-		};
-		bool nulls[4] = {false};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	return (Datum) 0;
-}
-
-/* NULL instead of an error: staging rows may hold anything. */
-Datum
-settle_try_bigint(PG_FUNCTION_ARGS)
-{
-	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *end;
-
-	while (isspace((unsigned char) *text))
-		text++;
-	if (*text == '\0')
-		PG_RETURN_NULL();
-	errno = 0;
-	const long long value = strtoll(text, &end, 10);
-	while (isspace((unsigned char) *end))
-		end++;
-	if (errno != 0 || *end != '\0' || end == text)
-		PG_RETURN_NULL();
-	PG_RETURN_INT64(value);
-}
-
-Datum
-settle_try_timestamptz(PG_FUNCTION_ARGS)
-{
-	const char *text = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char work[MAXDATELEN + MAXDATEFIELDS];
-	char *fields[MAXDATEFIELDS];
-	int types[MAXDATEFIELDS];
-	struct pg_tm tm;
-	fsec_t fraction;
-	TimestampTz value;
-	int count;
-	int type;
-	int tz = 0;
-
-	if (ParseDateTime(text, work, sizeof(work), fields, types, MAXDATEFIELDS, &count) != 0 ||
-		decode_date_time(fields, types, count, &type, &tm, &fraction, &tz) != 0 || type != DTK_DATE ||
-		tm2timestamp(&tm, fraction, &tz, &value) != 0)
-		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(value);
 }

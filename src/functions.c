@@ -1,0 +1,125 @@
+/*
+ * functions.c: small functions that SQL needs from C: buckets, digests, reason codes, careful parsing.
+ */
+#include "compat.h"
+
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "common/reason.h"
+#include "store/groups.h"
+#include "store/origin.h"
+#include "store/reader.h"
+
+/* What PostgreSQL seeds the hash of a partition key with; part of its on-disk format, so it cannot change. */
+#define PARTITION_HASH_SEED UINT64CONST(0x7A5B22367996DCFD)
+
+PG_FUNCTION_INFO_V1(settle_bucket);
+PG_FUNCTION_INFO_V1(settle_set_bulk_origin);
+PG_FUNCTION_INFO_V1(settle_usage_digest);
+PG_FUNCTION_INFO_V1(settle_group_size);
+PG_FUNCTION_INFO_V1(settle_reasons);
+PG_FUNCTION_INFO_V1(settle_try_bigint);
+PG_FUNCTION_INFO_V1(settle_try_timestamptz);
+
+/* The remainder that PostgreSQL's hash partitioning gives a bigint. */
+Datum
+settle_bucket(PG_FUNCTION_ARGS)
+{
+	const int32 buckets = PG_GETARG_INT32(1);
+
+	if (buckets < 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
+	const Datum seed = UInt64GetDatum(PARTITION_HASH_SEED);
+	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
+	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
+}
+
+Datum
+settle_set_bulk_origin(PG_FUNCTION_ARGS)
+{
+	origin_hide(PG_GETARG_BOOL(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+settle_usage_digest(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) usage_digest(PG_GETARG_INT64(0), PG_GETARG_INT32(1), PG_GETARG_TIMESTAMPTZ(2),
+										 PG_GETARG_INT64(3)));
+}
+
+Datum
+settle_group_size(PG_FUNCTION_ARGS)
+{
+	const int32 size = groups_size(groups_decode(PG_GETARG_BYTEA_PP(0)), PG_GETARG_INT64(1));
+
+	if (size < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(size);
+}
+
+Datum
+settle_reasons(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	init_materialized_srf(fcinfo);
+	for (int reason = REASON_OK + 1; reason < REASON_COUNT; reason++)
+	{
+		Datum values[4] = {
+			CStringGetTextDatum(reason_code((Reason) reason)),
+			CStringGetTextDatum(reason_class((Reason) reason) == REASON_CLASS_CATALOG ? "catalog" : "data"),
+			CStringGetTextDatum(reason_is_warning((Reason) reason) ? "warning" : "error"),
+			CStringGetTextDatum(reason_help((Reason) reason)),
+		};
+		bool nulls[4] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* NULL instead of an error: staging rows may hold anything. */
+Datum
+settle_try_bigint(PG_FUNCTION_ARGS)
+{
+	const char *value_text = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *end;
+
+	while (isspace((unsigned char) *value_text))
+		value_text++;
+	if (*value_text == '\0')
+		PG_RETURN_NULL();
+	errno = 0;
+	const long long value = strtoll(value_text, &end, 10);
+	while (isspace((unsigned char) *end))
+		end++;
+	if (errno != 0 || *end != '\0' || end == value_text)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(value);
+}
+
+Datum
+settle_try_timestamptz(PG_FUNCTION_ARGS)
+{
+	const char *value_text = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char work[MAXDATELEN + MAXDATEFIELDS];
+	char *fields[MAXDATEFIELDS];
+	int types[MAXDATEFIELDS];
+	struct pg_tm tm;
+	fsec_t fraction;
+	TimestampTz value;
+	int count;
+	int type;
+	int tz = 0;
+
+	if (ParseDateTime(value_text, work, sizeof(work), fields, types, MAXDATEFIELDS, &count) != 0 ||
+		decode_date_time(fields, types, count, &type, &tm, &fraction, &tz) != 0 || type != DTK_DATE ||
+		tm2timestamp(&tm, fraction, &tz, &value) != 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(value);
+}
