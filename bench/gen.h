@@ -128,8 +128,9 @@ typedef struct GenDiscount {
 int catalog_pick(Random *random, Family family);
 /* index by id */
 int catalog_find(int product_id);
-int catalog_products(const GenProduct **products);
-int catalog_discounts(const GenDiscount **discounts);
+const GenProduct *catalog_product(int index);
+int catalog_discount_count(void);
+const GenDiscount *catalog_discount(int index);
 /* Writes the whole catalogue. False: *error says why. */
 bool catalog_load(PGconn *conn, const Gen *gen, char *error);
 

@@ -186,20 +186,18 @@ make_subscription(const Gen *gen, Random *random, GenAccount *account, int slot,
 {
 	GenSubscription *subscription = &account->subscriptions[slot];
 	const Family family = choose_family(random, slot, *taken);
-	const GenProduct *products;
 	int64_t own = random_below(random, 10000);
 
-	catalog_products(&products);
 	*taken |= 1u << family;
-	set_product(subscription, products[catalog_pick(random, family)].id);
-	choose_days(gen, random, subscription, &products[subscription->product], account->over, slot == 0);
+	set_product(subscription, catalog_product(catalog_pick(random, family))->id);
+	choose_days(gen, random, subscription, catalog_product(subscription->product), account->over, slot == 0);
 	if (family == MOBILE && subscription->started_on >= gen->period.from + LAUNCH_DAY && random_chance(random, 4000))
 		set_product(subscription, PRODUCT_LAUNCHED);
 	if (family != INTERNET && family != IPTV && random_chance(random, 200))
 		subscription->quantity = 2 + (int32_t) random_below(random, 4);
 	if (own < 200)
 	{
-		const int64_t base = products[subscription->product].base;
+		const int64_t base = catalog_product(subscription->product)->base;
 
 		/* some of them odd to the half won */
 		subscription->price_tenths = base * (60 + random_below(random, 35)) / 100 * 10 + (own < 40 ? 5 : 0);
@@ -238,13 +236,11 @@ account_make(const Gen *gen, int64_t account_id, GenAccount *account)
 static bool
 eligible(const Gen *gen, const GenSubscription *subscription, const GenDiscount *discount)
 {
-	const GenProduct *products;
 	const GenProduct *product;
 
-	catalog_products(&products);
 	if (subscription->product < 0 || subscription->from == subscription->to)
 		return false;
-	product = &products[subscription->product];
+	product = catalog_product(subscription->product);
 	if (!product->discountable || (discount->target == USAGE ? !product->usage_always : !subscription->charged))
 		return false;
 	if (discount->scope == FAMILY && (discount->families & 1u << product->family) == 0)
@@ -326,13 +322,12 @@ account_make_grants(const Gen *gen, GenAccount *account)
 	static const int counts[GEN_GRANTS_MAX + 1] = {38, 47, 12, 3};
 	Random random = random_stream(gen, account->account_id, STREAM_GRANT);
 	const int wanted = random_pick(&random, counts, GEN_GRANTS_MAX + 1);
-	const GenDiscount *discounts;
-	int weights[64], count = catalog_discounts(&discounts);
+	int weights[64], count = catalog_discount_count();
 
 	for (int i = 0; i < count; i++)
-		weights[i] = discounts[i].weight;
+		weights[i] = catalog_discount(i)->weight;
 	for (int tries = 0; account->grant_count < wanted && tries < 20; tries++)
-		give(gen, &random, account, &discounts[random_pick(&random, weights, count)]);
+		give(gen, &random, account, catalog_discount(random_pick(&random, weights, count)));
 	if (account->grant_count == GEN_GRANTS_MAX)
 		account->grant_count--; /* room for what follows */
 	else if (account->broken == BROKEN_NOT)
@@ -488,25 +483,23 @@ account_make_usage(const Gen *gen, const GenAccount *account, GenUsage *rows)
 {
 	static const int shared[7] = {70, 15, 0, 15, 0, 0, 0};
 	Random random = random_stream(gen, account->account_id, STREAM_USAGE);
-	const GenProduct *products;
 	int users[GEN_SUBSCRIPTIONS_MAX], weights[GEN_SUBSCRIPTIONS_MAX], user_count = 0, pool = 0;
 	int count = break_usage(gen, account, &random, rows);
 	int64_t wanted = random_lognormal(&random, 2.9, 1.28);
 
-	catalog_products(&products);
 	for (int i = 0; i < account->subscription_count; i++)
 	{
 		const GenSubscription *subscription = &account->subscriptions[i];
 
 		if (subscription->product < 0 || subscription->from == subscription->to)
 			continue;
-		if (products[subscription->product].family == MOBILE)
+		if (catalog_product(subscription->product)->family == MOBILE)
 			pool = pool > 600 ? pool : 600;
 		if (subscription->product_id == 401)
 			pool = 4000;
-		if (profile_of(&products[subscription->product]) == NULL)
+		if (profile_of(catalog_product(subscription->product)) == NULL)
 			continue;
-		weights[user_count] = products[subscription->product].family == MOBILE ? 10 : 2;
+		weights[user_count] = catalog_product(subscription->product)->family == MOBILE ? 10 : 2;
 		users[user_count++] = i;
 	}
 	if (user_count == 0)
@@ -518,7 +511,7 @@ account_make_usage(const Gen *gen, const GenAccount *account, GenUsage *rows)
 		const int user = users[random_pick(&random, weights, user_count)];
 		const GenSubscription *subscription = &account->subscriptions[user];
 		const bool own = !random_chance(&random, pool);
-		const int *metrics = own ? profile_of(&products[subscription->product]) : shared;
+		const int *metrics = own ? profile_of(catalog_product(subscription->product)) : shared;
 		const int metric_id = 1 + random_pick(&random, metrics, 7);
 
 		rows[count++] = (GenUsage){choose_instant(gen, &random, own ? subscription->from : 0,

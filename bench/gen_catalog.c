@@ -8,6 +8,7 @@
  * Products and discounts are C tables, because accounts are made from them; what only the server reads (prices, charges,
  * tiers, taxes) is SQL text. In those texts a version is (months, days) from the first of the month, NULL = -infinity.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -190,26 +191,22 @@ static const char *const scopes[] = {"product", "family", "bill"};
 static const char *const targets[] = {"recurring", "usage", "all"};
 static const char *const conditions[] = {"none", "group_size", "tenure_years"};
 
-int
-catalog_products(const GenProduct **products)
+const GenProduct *
+catalog_product(int index)
 {
-	static GenProduct copy[PRODUCTS];
-
-	for (int i = 0; i < PRODUCTS; i++)
-		copy[i] = rows[i].product;
-	*products = copy;
-	return PRODUCTS;
+	return &rows[index].product;
 }
 
 int
-catalog_discounts(const GenDiscount **discounts)
+catalog_discount_count(void)
 {
-	static GenDiscount copy[DISCOUNTS];
-
-	for (int i = 0; i < DISCOUNTS; i++)
-		copy[i] = offers[i].discount;
-	*discounts = copy;
 	return DISCOUNTS;
+}
+
+const GenDiscount *
+catalog_discount(int index)
+{
+	return &offers[index].discount;
 }
 
 int

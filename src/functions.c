@@ -3,6 +3,7 @@
  */
 #include "compat.h"
 
+#include "catalog/partition.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -10,18 +11,18 @@
 #include "utils/timestamp.h"
 
 #include "common/reason.h"
+#include "outbox/emit.h"
 #include "store/groups.h"
 #include "store/origin.h"
 #include "store/reader.h"
-
-/* What PostgreSQL seeds the hash of a partition key with; part of its on-disk format, so it cannot change. */
-#define PARTITION_HASH_SEED UINT64CONST(0x7A5B22367996DCFD)
+#include "store/sql.h"
 
 PG_FUNCTION_INFO_V1(settle_bucket);
 PG_FUNCTION_INFO_V1(settle_set_bulk_origin);
 PG_FUNCTION_INFO_V1(settle_usage_digest);
 PG_FUNCTION_INFO_V1(settle_group_size);
 PG_FUNCTION_INFO_V1(settle_reasons);
+PG_FUNCTION_INFO_V1(settle_emit_released);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
@@ -33,7 +34,7 @@ settle_bucket(PG_FUNCTION_ARGS)
 
 	if (buckets < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
-	const Datum seed = UInt64GetDatum(PARTITION_HASH_SEED);
+	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
 	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
 	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
 }
@@ -81,6 +82,15 @@ settle_reasons(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+Datum
+settle_emit_released(PG_FUNCTION_ARGS)
+{
+	sql_enter();
+	emit_run(PG_GETARG_INT64(0), "released");
+	sql_leave();
+	PG_RETURN_VOID();
 }
 
 /* NULL instead of an error: staging rows may hold anything. */

@@ -1,8 +1,8 @@
 /*
  * guc.h: settings of settle.
  */
-#ifndef GUC_H
-#define GUC_H
+#ifndef SETTLE_GUC_H
+#define SETTLE_GUC_H
 
 #include "postgres.h"
 
