@@ -202,7 +202,7 @@ results_check(int32 month)
 		sql_execute("SELECT relid::oid, CASE root WHEN 'bill' THEN 21 WHEN 'bill_line' THEN 16 ELSE 6 END"
 					" FROM unnest(ARRAY['bill', 'bill_line', 'outbox']) AS root,"
 					" LATERAL (SELECT relid FROM pg_partition_tree(format('settle.%I', root)::regclass) WHERE level = 0"
-					"  UNION ALL SELECT relid FROM pg_partition_tree(settle.month_name(root, $1)::regclass)) AS tree",
+					"  UNION ALL SELECT relid FROM pg_partition_tree(('settle.' || settle.leaf_name(root, $1, NULL))::regclass)) AS tree",
 					&params);
 	Leaf *leaves = palloc(Max(count, 1) * sizeof(Leaf));
 	bool isnull;

@@ -31,6 +31,7 @@ struct Writer {
 	ResultRelInfo *target;
 	EState *estate;
 	BulkInsertState insertion;
+	MemoryContext context;       /* the writer itself and its slots */
 	MemoryContext batch_context; /* what one batch allocates; reset after it */
 	bool hidden;
 	int count;
@@ -78,6 +79,7 @@ writer_open(Oid leaf, int natts, bool hidden)
 	InitResultRelInfo(writer->target, writer->relation, 1, NULL, 0);
 	ExecOpenIndices(writer->target, false);
 	writer->insertion = insertion_open();
+	writer->context = CurrentMemoryContext;
 	writer->batch_context = AllocSetContextCreate(CurrentMemoryContext, "settle write batch", ALLOCSET_DEFAULT_SIZES);
 	return writer;
 }
@@ -88,7 +90,11 @@ writer_row(Writer *writer, Datum **values, bool **nulls)
 	TupleTableSlot **slot = &writer->slots[writer->count];
 
 	if (*slot == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->context);
 		*slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->relation), &TTSOpsVirtual);
+		MemoryContextSwitchTo(caller);
+	}
 	ExecClearTuple(*slot);
 	memset((*slot)->tts_isnull, true, RelationGetNumberOfAttributes(writer->relation) * sizeof(bool));
 	*values = (*slot)->tts_values;

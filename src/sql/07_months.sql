@@ -1,0 +1,218 @@
+-- ------------------------------------------------------------------------------------------------------------------
+-- 7 Set-up and months: the leaves of the partitioned tables
+--
+-- settle.layout() is the one place that says which tables have leaves, how they are keyed and vacuumed. Leaves are
+-- built with CREATE TABLE (LIKE) and attached: that takes SHARE UPDATE EXCLUSIVE on the parent, so a month can be opened
+-- while others are loaded or settled; CREATE … PARTITION OF would queue behind them, and everybody else behind it.
+-- Both functions first take that same lock on settle.account, which also makes them wait for each other. It is a lock
+-- users without rights on the table cannot take, unlike an advisory one.
+-- ------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION settle.parse_period(month text) RETURNS settle.period
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	IF month IS NULL OR month !~ '^[0-9]{4}-(0[1-9]|1[0-2])$' OR month ~ '^0000' THEN
+		RAISE EXCEPTION 'invalid month: %', coalesce('"' || month || '"', 'NULL')
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Write a month as YYYY-MM, for example ''2024-05''.';
+	END IF;
+	RETURN make_date(left(month, 4)::integer, right(month, 2)::integer, 1);
+END $$;
+COMMENT ON FUNCTION settle.parse_period(text) IS 'first day of a month written YYYY-MM; anything else is error 22023';
+
+CREATE FUNCTION settle.effective_time_zone() RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN coalesce(nullif(current_setting('settle.time_zone', true), ''), current_setting('TimeZone'));
+COMMENT ON FUNCTION settle.effective_time_zone() IS 'settle.time_zone, or TimeZone when it is empty: decides which month a moment belongs to';
+
+CREATE FUNCTION settle.leaf_name(parent text, period date, bucket integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN parent || coalesce(to_char(period, '"_"YYYY_MM'), '') || coalesce(to_char(bucket, '"_b"FM9900'), '');
+COMMENT ON FUNCTION settle.leaf_name(text, date, integer) IS 'name of a partition: account_b03, usage_2024_05 (bucket NULL), usage_2024_05_b03; bucket from 0, at least 2 digits';
+
+CREATE FUNCTION settle.layout() RETURNS TABLE (parent text, monthly boolean, hashed boolean, key text, storage text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	-- Usage, bills and lines are inserted and then only read. The default insert scale factor (0.2) would vacuum a
+	-- growing leaf again and again while it is loaded. 0.5 still vacuums it once after the run's ANALYZE (inserts since
+	-- the last vacuum = all rows > 1000 + half of them), and freezing in that pass leaves nothing for a later one: 36
+	-- open months never meet an anti-wraparound vacuum. The outbox is read by logical decoding and dropped whole.
+	WITH vacuum (insert_only, never) AS (VALUES (
+		'autovacuum_vacuum_insert_scale_factor = 0.5, autovacuum_freeze_min_age = 0',
+		'autovacuum_vacuum_insert_threshold = -1'))
+	SELECT leaf.parent, leaf.monthly, leaf.hashed, leaf.key, leaf.storage
+	FROM vacuum, LATERAL (VALUES
+		('account',        false, true,  'PRIMARY KEY (account_id)', NULL),
+		('subscription',   false, true,  'PRIMARY KEY (account_id, subscription_id)', NULL),
+		('discount_grant', false, true,  'PRIMARY KEY (account_id, grant_id)', NULL),
+		('contact',        false, true,  'PRIMARY KEY (account_id)', NULL),
+		('usage',          true,  true,  'UNIQUE (account_id, occurred_at, metric_id, event_id)', insert_only),
+		('adjustment',     true,  true,  'PRIMARY KEY (account_id, adjustment_id)', NULL),
+		('bill',           true,  true,  'PRIMARY KEY (account_id, revision)', insert_only),
+		('bill_line',      true,  true,  'PRIMARY KEY (account_id, revision, line_no)', insert_only),
+		('outbox',         true,  false, NULL, never)
+	) AS leaf (parent, monthly, hashed, key, storage);
+END;
+COMMENT ON FUNCTION settle.layout() IS 'the partitioned tables: by month and hash of account_id, by one of them; key and storage parameters of their leaves';
+
+CREATE FUNCTION settle.bucket_count() RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT count(*)::integer FROM pg_partition_tree('settle.account'::regclass) WHERE isleaf);
+COMMENT ON FUNCTION settle.bucket_count() IS 'number of buckets; 0 before settle_init()';
+
+-- Both look through the catalogue as it is now, not as the transaction's snapshot saw it.
+CREATE FUNCTION settle.is_attached(parent text, period date) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN coalesce(pg_partition_root(to_regclass('settle.' || settle.leaf_name(parent, period, NULL)))
+	= ('settle.' || parent)::regclass, false);
+COMMENT ON FUNCTION settle.is_attached(text, date) IS 'whether a table partitioned by month has its partition of that month';
+
+CREATE FUNCTION settle.month_is_open(period date) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT bool_and(settle.is_attached(l.parent, period)) FROM settle.layout() AS l WHERE l.monthly);
+COMMENT ON FUNCTION settle.month_is_open(date) IS 'whether settle_open_period() was called for the month and none of its partitions was detached since';
+
+CREATE FUNCTION settle.create_partition(model text, name text, key text, storage text, partition_by text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	owner oid := (SELECT relowner FROM pg_class WHERE oid = format('settle.%I', model)::regclass);
+BEGIN
+	EXECUTE format('CREATE TABLE settle.%I (LIKE settle.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS%s)%s%s', name, model,
+		', CONSTRAINT ' || quote_ident(name || '_key') || ' ' || key,
+		' PARTITION BY ' || partition_by,
+		' WITH (' || storage || ')');
+	-- A second superuser may call settle_init(): the engine works as the owner of the parents.
+	IF owner <> (SELECT oid FROM pg_roles WHERE rolname = current_user) THEN
+		EXECUTE format('ALTER TABLE settle.%I OWNER TO %s', name, owner::regrole);
+	END IF;
+END $$;
+COMMENT ON FUNCTION settle.create_partition(text, text, text, text, text) IS 'creates a table like its future parent, not attached; key, storage and partition_by may be NULL';
+
+CREATE FUNCTION settle.create_buckets(model text, parent text, buckets integer, key text, storage text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	FOR bucket IN 0 .. buckets - 1 LOOP
+		PERFORM settle.create_partition(model, settle.leaf_name(parent, NULL, bucket), key, storage, NULL);
+		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES WITH (MODULUS %s, REMAINDER %s)',
+			parent, settle.leaf_name(parent, NULL, bucket), buckets, bucket);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION settle.create_buckets(text, text, integer, text, text) IS 'creates and attaches the hash partitions of parent, with the columns of model';
+
+CREATE FUNCTION settle_open_period(period text, dedup boolean DEFAULT true) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	month CONSTANT date := settle.parse_period(period);
+	latest CONSTANT date := date_trunc('month', now() AT TIME ZONE settle.effective_time_zone()) + interval '24 months';
+	buckets integer;
+	part record;
+	name text;
+BEGIN
+	IF dedup IS NULL THEN
+		RAISE EXCEPTION 'dedup must be true or false' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF month > latest THEN
+		RAISE EXCEPTION 'month % is too far ahead', period
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('The last month that can be opened now is %s.', to_char(latest, 'YYYY-MM'));
+	END IF;
+	IF settle.month_is_open(month) THEN
+		RETURN false;
+	END IF;
+
+	LOCK TABLE ONLY settle.account IN SHARE UPDATE EXCLUSIVE MODE;
+	buckets := settle.bucket_count();
+	IF buckets = 0 THEN
+		RAISE EXCEPTION 'settle is not set up in this database'
+			USING ERRCODE = 'ST010', HINT = 'Run SELECT settle_init();';
+	END IF;
+	IF settle.month_is_open(month) THEN
+		RETURN false;
+	END IF;
+
+	-- Each table is built whole and attached last, so its parent is locked briefly and never has half a month.
+	FOR part IN SELECT * FROM settle.layout() AS l WHERE l.monthly AND NOT settle.is_attached(l.parent, month) LOOP
+		name := settle.leaf_name(part.parent, month, NULL);
+		IF part.hashed THEN
+			IF part.parent = 'usage' AND NOT dedup THEN
+				part.key := NULL;
+			END IF;
+			PERFORM settle.create_partition(part.parent, name, NULL, NULL, 'HASH (account_id)');
+			PERFORM settle.create_buckets(part.parent, name, buckets, part.key, part.storage);
+		ELSE
+			PERFORM settle.create_partition(part.parent, name, part.key, part.storage, NULL);
+		END IF;
+		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L)', part.parent, name, month);
+	END LOOP;
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION settle_open_period(text, boolean) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead';
+
+CREATE FUNCTION settle.change_buckets(wanted integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	present CONSTANT integer := settle.bucket_count();
+	part record;
+	leaf record;
+	found_row boolean;
+BEGIN
+	SELECT c.relname AS name, l.parent INTO leaf
+	FROM settle.layout() AS l, pg_partition_tree(('settle.' || l.parent)::regclass) AS t JOIN pg_class AS c ON c.oid = t.relid
+	WHERE l.monthly AND t.level = 1
+	ORDER BY c.relname LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'cannot change the number of buckets from % to %', present, wanted
+			USING ERRCODE = 'object_in_use',
+				DETAIL = format('A month is open: settle.%I has partition settle.%I.', leaf.parent, leaf.name);
+	END IF;
+	FOR part IN SELECT * FROM settle.layout() AS l WHERE NOT l.monthly LOOP
+		EXECUTE format('LOCK TABLE settle.%I IN ACCESS EXCLUSIVE MODE', part.parent);
+		EXECUTE format('SELECT EXISTS (SELECT FROM settle.%I)', part.parent) INTO found_row;
+		IF found_row THEN
+			RAISE EXCEPTION 'cannot change the number of buckets from % to %', present, wanted
+				USING ERRCODE = 'object_in_use',
+					DETAIL = format('Table settle.%I has rows.', part.parent),
+					HINT = 'The number of buckets is chosen before the first account is stored.';
+		END IF;
+		FOR leaf IN SELECT relid FROM pg_partition_tree(('settle.' || part.parent)::regclass) WHERE level = 1 LOOP
+			EXECUTE format('DROP TABLE %s', leaf.relid);
+		END LOOP;
+		PERFORM settle.create_buckets(part.parent, part.parent, wanted, part.key, part.storage);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION settle.change_buckets(integer) IS 'creates the leaves of the account-owned tables anew; refused once one has rows or a month is open';
+
+CREATE FUNCTION settle_init(buckets integer DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	owner CONSTANT regrole := (SELECT relowner FROM pg_class WHERE oid = 'settle.account'::regclass);
+	present integer;
+	wanted integer;
+BEGIN
+	IF NOT pg_has_role(owner, 'USAGE') THEN
+		RAISE EXCEPTION 'permission denied to set up settle'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = format('Only a superuser or %s, the owner of the extension, can call settle_init().', owner);
+	END IF;
+	IF buckets NOT BETWEEN 1 AND 1024 OR buckets & (buckets - 1) <> 0 THEN
+		RAISE EXCEPTION 'invalid number of buckets: %', buckets
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a power of two from 1 to 1024.';
+	END IF;
+
+	LOCK TABLE ONLY settle.account IN SHARE UPDATE EXCLUSIVE MODE;
+	present := settle.bucket_count();
+	wanted := coalesce(buckets, nullif(present, 0), 16);
+	IF wanted <> present THEN
+		PERFORM settle.change_buckets(wanted);
+	END IF;
+	PERFORM settle.create_roles();
+	PERFORM settle.grant_rights();
+	RETURN wanted;
+END $$;
+COMMENT ON FUNCTION settle_init(integer) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';
