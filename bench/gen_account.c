@@ -485,7 +485,7 @@ account_make_usage(const Gen *gen, const GenAccount *account, GenUsage *rows)
 	Random random = random_stream(gen, account->account_id, STREAM_USAGE);
 	int users[GEN_SUBSCRIPTIONS_MAX], weights[GEN_SUBSCRIPTIONS_MAX], user_count = 0, pool = 0;
 	int count = break_usage(gen, account, &random, rows);
-	int64_t wanted = random_lognormal(&random, 2.9, 1.28);
+	int64_t wanted = random_lognormal(&random, 2.65, 1.28);
 
 	for (int i = 0; i < account->subscription_count; i++)
 	{

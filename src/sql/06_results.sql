@@ -69,7 +69,7 @@ CREATE TABLE settle.bill_line (
 	base bigint,
 	tax_code text
 ) PARTITION BY LIST (period);
-COMMENT ON TABLE settle.bill_line IS 'lines of bills; they sum to the total. Key (account_id, revision, line_no) on each bucket';
+COMMENT ON TABLE settle.bill_line IS 'lines of bills; they sum to the total. Unique by (account_id, revision, line_no) because bills are; block range index on account_id on each bucket';
 COMMENT ON COLUMN settle.bill_line.account_id IS 'the account';
 COMMENT ON COLUMN settle.bill_line.amount IS 'minor units; discounts negative';
 COMMENT ON COLUMN settle.bill_line.period IS 'the month';

@@ -38,10 +38,11 @@ BEGIN ATOMIC
 		'set_bulk_origin']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
-	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_verify', 'settle_doctor',
+	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor',
 		-- called by these, by views and by settle_ingest() in the name of their caller
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'bucket_count', 'is_attached', 'month_is_open',
-		'try_bigint', 'try_timestamptz', 'reasons', 'run_group_size', 'usage_digest', 'ingest_columns']) AS name;
+		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
+		'group_size', 'run_group_size', 'sum_totals', 'add_totals', 'usage_digest']) AS name;
 END;
 COMMENT ON FUNCTION settle.rights() IS 'what settle_init() grants besides SELECT to settle_reader and EXECUTE on everything to settle_admin';
 

@@ -213,13 +213,23 @@ results_check(int32 month)
 		writer_check(leaves[i].table, leaves[i].columns);
 }
 
+/*
+ * A sample of 3000 rows a leaf is plenty for tables that are this regular, and ten times cheaper than the default.
+ */
 void
-results_analyze(int32 month, int bucket)
+results_finish(int32 month, int bucket)
 {
 	const int level = NewGUCNestLevel();
 
 	(void) set_config_option("default_statistics_target", "10", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill", month, bucket)), NULL);
 	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill_line", month, bucket)), NULL);
+	/* The block ranges that were just filled: until then a search has to read them all. */
+	SqlParams params = {0};
+	sql_add_text(&params, leaf_name_of_month("bill_line", month, bucket));
+	sql_execute("SELECT pg_catalog.brin_summarize_new_values(i.indexrelid) FROM pg_catalog.pg_index AS i"
+				" JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am AS a ON a.oid = c.relam"
+				" WHERE i.indrelid = $1::regclass AND a.amname = 'brin'",
+				&params);
 	AtEOXact_GUC(true, level);
 }

@@ -28,7 +28,7 @@ extern void results_close(Results *results);
 /* Refuses triggers, foreign keys and foreign columns on the result tables of a month, and leaves out of place. */
 extern void results_check(int32 month);
 
-/* ANALYZE of a bucket's result leaves. */
-extern void results_analyze(int32 month, int bucket);
+/* After a bucket's last chunk: statistics and block range summaries, so that the first queries are fast. */
+extern void results_finish(int32 month, int bucket);
 
 #endif

@@ -254,17 +254,13 @@ process_chunk(void *step, int limit, Tally *tally, int64 *done_through)
 	return end < slice->count;
 }
 
-/*
- * Fresh statistics for the first queries after the run. A sample of 3000 rows a leaf is plenty for tables that are this
- * regular, and ten times cheaper than the default.
- */
 static void
 close_slice(void *step, int bucket)
 {
 	Settlement *settlement = step;
 
 	if (settlement->run->kind != RUN_DRY)
-		results_analyze(settlement->run->period.from, bucket);
+		results_finish(settlement->run->period.from, bucket);
 }
 
 static void

@@ -24,10 +24,11 @@
 #include "store/origin.h"
 #include "store/writer.h"
 
-#define WRITER_BATCH 1000
+#define WRITER_BATCH 500
 
 struct Writer {
 	Relation relation;
+	TupleDesc columns; /* a copy: slots on the relation's own would each register a reference to it */
 	ResultRelInfo *target;
 	EState *estate;
 	BulkInsertState insertion;
@@ -71,6 +72,7 @@ writer_open(Oid leaf, int natts, bool hidden)
 		elog(ERROR, "table \"%s\" has %d columns, expected %d", RelationGetRelationName(writer->relation),
 			 RelationGetNumberOfAttributes(writer->relation), natts);
 
+	writer->columns = CreateTupleDescCopy(RelationGetDescr(writer->relation));
 	writer->hidden = hidden;
 	writer->estate = CreateExecutorState();
 	init_range_table(writer->estate, list_make1(target_entry(writer->relation)));
@@ -92,7 +94,7 @@ writer_row(Writer *writer, Datum **values, bool **nulls)
 	if (*slot == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(writer->context);
-		*slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->relation), &TTSOpsVirtual);
+		*slot = MakeSingleTupleTableSlot(writer->columns, &TTSOpsVirtual);
 		MemoryContextSwitchTo(caller);
 	}
 	ExecClearTuple(*slot);

@@ -226,7 +226,7 @@ spread_slowly(int64_t total, const int64_t *weights, int64_t *shares, int n)
 static void
 spreading(void)
 {
-	int64_t shares[64], expected[64], weights[64];
+	int64_t shares[64], expected[64], weights[64] = {0};
 	uint64_t state = 99;
 	int different = 0;
 

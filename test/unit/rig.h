@@ -313,10 +313,47 @@ rig_expect_skip(Rig *rig, Reason reason, int64_t a, int64_t b, const char *file,
 		   check_int(rig->fault.b, b, file, line, "fault.b");
 }
 
+/* The nth line of a kind; none: one of an impossible amount. */
+static inline const Line *
+rig_line(const Rig *rig, LineKind kind, int32_t nth)
+{
+	static const Line none = {.amount = INT64_MIN};
+
+	for (int32_t i = 0; i < rig->bill.line_count; i++)
+		if (rig->bill.lines[i].kind == kind && nth-- == 0)
+			return &rig->bill.lines[i];
+	return &none;
+}
+
+static inline int32_t
+rig_count(const Rig *rig, LineKind kind)
+{
+	int32_t count = 0;
+
+	for (int32_t i = 0; i < rig->bill.line_count; i++)
+		count += rig->bill.lines[i].kind == kind;
+	return count;
+}
+/* A charge outside any catalogue; text NULL: no tiers. */
+static inline Charge
+rig_loose_charge(ChargeModel model, const char *unit, Tier *tiers, const char *text)
+{
+	Charge charge = {.charge_id = 1, .metric_id = 1, .model = model, .unit_amount = major(unit), .tiers = tiers};
+
+	if (text != NULL)
+		tiers_read(tiers, &charge.tier_count, text);
+	return charge;
+}
+
 #define EXPECT_BILL(rig, total) rig_expect_bill(rig, total, __FILE__, __LINE__)
 #define EXPECT_SKIP(rig, reason, a, b) rig_expect_skip(rig, reason, a, b, __FILE__, __LINE__)
 #define EXPECT_WARNING(rig, reason_, a_, b_)                                                                           \
-	(CHECK_INT((rig)->bill.warning_count, 1) && CHECK_INT((rig)->bill.warnings[0].reason, reason_) &&                  \
-	 CHECK_INT((rig)->bill.warnings[0].a, a_) && CHECK_INT((rig)->bill.warnings[0].b, b_))
+	do                                                                                                                 \
+	{                                                                                                                  \
+		CHECK_INT((rig)->bill.warning_count, 1);                                                                       \
+		CHECK_INT((rig)->bill.warnings[0].reason, reason_);                                                            \
+		CHECK_INT((rig)->bill.warnings[0].a, a_);                                                                      \
+		CHECK_INT((rig)->bill.warnings[0].b, b_);                                                                      \
+	} while (0)
 
 #endif
