@@ -200,7 +200,7 @@ wait_for_workers(Crew *crew)
 static void
 end_run(const Run *run, RunState state, const char *message)
 {
-	/* Chunks may have committed asynchronously; this commit makes them and itself durable. */
+	/* Where the database or server commits asynchronously, this one commit makes all chunks before it durable. */
 	SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
 	sql_begin("settle: ending the run");
 	if (state == RUN_COMPLETED)

@@ -16,7 +16,7 @@
 #include "outbox/emit.h"
 #include "store/sql.h"
 
-#define FIRST_PAYLOAD_SIZE 2048
+#define FIRST_PAYLOAD_SIZE 4096
 
 static const char *const line_names[LINE_KIND_COUNT] = {
 	"recurring", "usage",		 "minimum",	 "maximum", "adjustment", "discount",
@@ -45,6 +45,9 @@ emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox)
 	*emitter = (Emitter){.run = run, .tariff = tariff, .month = pstrdup(month)};
 	emitter->writer = writer_open(outbox, OUTBOX_COLUMNS, false);
 	emitter->context = AllocSetContextCreate(CurrentMemoryContext, "settle events", ALLOCSET_DEFAULT_SIZES);
+	emitter->payload_size = FIRST_PAYLOAD_SIZE;
+	emitter->payload = palloc(FIRST_PAYLOAD_SIZE);
+	emitter->event_type = CStringGetTextDatum("bill.settled.v1");
 	emitter->created_at = GetCurrentTransactionStartTimestamp();
 	print_instant(run->created_at, emitter->settled_at, sizeof(emitter->settled_at));
 }
@@ -112,32 +115,23 @@ write_bill(Json *json, const Emitter *emitter, const Account *account, const Bil
 	payload_bill_end(json);
 }
 
-/* The payload as a text value of exactly its size, in the emitter's context. */
+/* The payload, written straight into the text value, in a buffer that grows with the largest bill of the chunk. */
 static text *
-bill_payload(const Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+bill_payload(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
 {
-	static char *buffer = NULL;
-	static size_t size = FIRST_PAYLOAD_SIZE;
-
-	for (;; size *= 2)
+	for (;;)
 	{
-		if (buffer == NULL)
-			buffer = MemoryContextAlloc(TopMemoryContext, size);
-		Json json = {.text = buffer, .size = size};
+		Json json = {.text = VARDATA(emitter->payload), .size = emitter->payload_size - VARHDRSZ};
 
 		write_bill(&json, emitter, account, bill, due_on);
 		if (!json.full)
-			return cstring_to_text_with_len(json.text, (int) json.len);
-		pfree(buffer);
-		buffer = NULL;
+		{
+			SET_VARSIZE(emitter->payload, VARHDRSZ + json.len);
+			return emitter->payload;
+		}
+		emitter->payload_size *= 2;
+		emitter->payload = repalloc(emitter->payload, emitter->payload_size);
 	}
-}
-
-static void
-emit_flush(Emitter *emitter)
-{
-	writer_flush(emitter->writer);
-	MemoryContextReset(emitter->context);
 }
 
 void
@@ -154,12 +148,12 @@ emit_bill(Emitter *emitter, const Account *account, const Bill *bill, int32 due_
 	values[0] = Int64GetDatum(account->account_id);
 	values[1] = TimestampTzGetDatum(emitter->created_at);
 	values[2] = DateADTGetDatum(emitter->run->period.from);
-	values[3] = PointerGetDatum(cstring_to_text("bill.settled.v1"));
+	values[3] = emitter->event_type;
 	values[4] = PointerGetDatum(cstring_to_text_with_len(id, id_length));
 	values[5] = PointerGetDatum(bill_payload(emitter, account, bill, due_on));
+	writer_accept(emitter->writer);
 	MemoryContextSwitchTo(caller);
-	if (writer_accept(emitter->writer))
-		emit_flush(emitter);
+	MemoryContextReset(emitter->context);
 }
 
 void

@@ -14,10 +14,13 @@
 
 #define OUTBOX_COLUMNS 6
 
-/* Events of one chunk; payloads live in `context`, which the caller resets after emit_flush(). */
+/* Events of one chunk. */
 typedef struct Emitter {
 	Writer *writer;
-	MemoryContext context;
+	MemoryContext context; /* values of one event */
+	text *payload;         /* reused from event to event */
+	Size payload_size;
+	Datum event_type;
 	TimestampTz created_at;
 	char settled_at[32]; /* RFC 3339, UTC: the run's creation, the same on every attempt */
 	const Run *run;

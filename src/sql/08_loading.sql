@@ -26,7 +26,7 @@ DECLARE
 			('account_id', 'subscription_id', 'metric', 'metric_id', 'occurred_at', 'quantity', 'event_id'));
 	missing CONSTANT text := (SELECT string_agg(quote_ident(name), ', ')
 		FROM unnest(ARRAY['account_id', 'occurred_at', 'quantity']) AS name WHERE NOT types ? name);
-	number CONSTANT jsonb := (SELECT jsonb_object_agg(name, settle.staging_number((type::oid)::regtype, 's.' || name))
+	number CONSTANT jsonb := (SELECT jsonb_object_agg(name, settle.staging_number(type::oid::regtype, 'staging_row.' || name))
 		FROM jsonb_each_text(types) AS t (name, type));
 	metric CONSTANT text := CASE WHEN types ? 'metric' THEN 'nullif(staging_row.metric::text, '''')' END;
 	metric_id CONSTANT text := CASE WHEN types ? 'metric_id' THEN 'nullif(staging_row.metric_id::text, '''')' END;
@@ -37,41 +37,39 @@ BEGIN
 				HINT = 'It needs account_id, occurred_at, quantity and metric (or metric_id); it may have subscription_id, event_id.';
 	END IF;
 
-	-- One statement takes the rows, judges each once, and stores or parks it. A time whose year has
-	-- not four digits in every zone has no month. Messages quote at most 60 characters of what was staged.
+	-- One statement takes the rows, judges each once, and stores or parks it; OFFSET 0 keeps the planner from reading a
+	-- value again wherever it is used. A time whose year has not four digits in every zone has no month. Messages quote
+	-- at most 60 characters of what was staged.
 	RETURN format($query$
 		WITH taken AS (
 			DELETE FROM %1$s AS staging_row %2$s RETURNING staging_row.*
-		), parsed AS (
-			SELECT staging_row AS staged, staging_row.account_id::text AS account_text,
-				staging_row.occurred_at::text AS time_text, staging_row.quantity::text AS quantity_text,
-				%3$s AS account_id, %4$s AS subscription_id, %5$s AS subscription_text,
-				CASE WHEN t.occurred_at >= '0001-01-02 UTC' AND t.occurred_at < '9999-12-31 UTC' THEN t.occurred_at END
-					AS occurred_at,
-				%7$s AS quantity, %8$s AS metric_text, m.metric_id, %9$s AS event_id
-			FROM taken AS staging_row
-				CROSS JOIN LATERAL (SELECT %6$s AS occurred_at) AS t
-				LEFT JOIN settle.metric AS m ON %10$s
+		), value AS (
+			SELECT staging_row AS staged, %3$s AS account_id, %4$s AS subscription_id, %5$s AS occurred_at, %6$s AS quantity,
+				%7$s AS metric, m.metric_id, %8$s AS event_id
+			FROM taken AS staging_row LEFT JOIN settle.metric AS m ON %9$s
+			OFFSET 0
+		), dated AS (
+			SELECT *, CASE WHEN occurred_at >= '0001-01-02 UTC' AND occurred_at < '9999-12-31 UTC'
+				THEN date_trunc('month', occurred_at AT TIME ZONE $2)::date END AS period
+			FROM value
+			OFFSET 0
 		), judged AS (
-			SELECT p.*, month.period,
-				CASE
+			SELECT *, CASE
 				WHEN account_id IS NULL THEN ARRAY['MALFORMED',
-					coalesce('account_id "' || left(account_text, 60) || '" is not a whole number', 'account_id is missing')]
+					'account_id ' || coalesce(left(to_jsonb(staged) ->> 'account_id', 60) || ' is not a whole number', 'is missing')]
 				WHEN subscription_id IS NULL OR subscription_id < 0 THEN ARRAY['MALFORMED',
-					'subscription_id "' || left(subscription_text, 60) || '" is not a whole number of 0 or more']
-				WHEN occurred_at IS NULL THEN ARRAY['MALFORMED',
-					coalesce('occurred_at "' || left(time_text, 60) || '" is not a point in time', 'occurred_at is missing')]
+					'subscription_id ' || left(to_jsonb(staged) ->> 'subscription_id', 60) || ' is not a whole number of 0 or more']
+				WHEN period IS NULL THEN ARRAY['MALFORMED',
+					'occurred_at ' || coalesce(left(to_jsonb(staged) ->> 'occurred_at', 60) || ' is not a point in time', 'is missing')]
 				WHEN quantity IS NULL THEN ARRAY['MALFORMED',
-					coalesce('quantity "' || left(quantity_text, 60) || '" is not a whole number', 'quantity is missing')]
-				WHEN metric_text IS NULL THEN ARRAY['MALFORMED', 'the metric is missing']
+					'quantity ' || coalesce(left(to_jsonb(staged) ->> 'quantity', 60) || ' is not a whole number', 'is missing')]
+				WHEN metric IS NULL THEN ARRAY['MALFORMED', 'metric is missing']
 				WHEN quantity < 0 THEN ARRAY['INVALID_QUANTITY', 'quantity ' || quantity || ' is negative']
-				WHEN metric_id IS NULL THEN ARRAY['UNKNOWN_METRIC',
-					'metric "' || left(metric_text, 60) || '" does not exist']
-				WHEN NOT month.period = ANY ($3) THEN ARRAY['MONTH_NOT_OPEN', format(
-					'month %%1$s is not open; run SELECT settle_open_period(''%%1$s'');', to_char(month.period, 'YYYY-MM'))]
+				WHEN metric_id IS NULL THEN ARRAY['UNKNOWN_METRIC', 'metric ' || left(metric, 60) || ' does not exist']
+				WHEN NOT period = ANY ($3) THEN ARRAY['MONTH_NOT_OPEN', format(
+					'month %%1$s is not open; run SELECT settle_open_period(''%%1$s'');', to_char(period, 'YYYY-MM'))]
 				END AS fault
-			FROM parsed AS p
-				CROSS JOIN LATERAL (SELECT date_trunc('month', occurred_at AT TIME ZONE $2)::date AS period) AS month
+			FROM dated
 		), stored AS (
 			INSERT INTO settle.usage (account_id, subscription_id, occurred_at, quantity, metric_id, period, load_id, event_id)
 			SELECT account_id, subscription_id, occurred_at, quantity, metric_id, period, $1, event_id
@@ -88,10 +86,9 @@ BEGIN
 		staging,
 		CASE WHEN by_block THEN 'WHERE staging_row.ctid >= $4 AND staging_row.ctid < $5' END,
 		number ->> 'account_id',
-		CASE WHEN types ? 'subscription_id' THEN
-			'CASE WHEN coalesce(staging_row.subscription_id::text, '''') = '''' THEN 0 ELSE ' || (number ->> 'subscription_id') || ' END'
+		CASE WHEN types ? 'subscription_id' THEN format(
+			'CASE WHEN coalesce(staging_row.subscription_id::text, '''') = '''' THEN 0 ELSE %s END', number ->> 'subscription_id')
 			ELSE '0' END,
-		CASE WHEN types ? 'subscription_id' THEN 'staging_row.subscription_id::text' ELSE 'NULL' END,
 		CASE WHEN types ->> 'occurred_at' = ('timestamptz'::regtype::oid)::text THEN 'staging_row.occurred_at'
 			ELSE 'settle.try_timestamptz(staging_row.occurred_at::text)' END,
 		number ->> 'quantity',
@@ -99,7 +96,8 @@ BEGIN
 		CASE WHEN types ? 'event_id' THEN 'nullif(staging_row.event_id::text, '''')' ELSE 'NULL' END,
 		CASE WHEN metric_id IS NULL THEN 'm.code = ' || metric
 			WHEN metric IS NULL THEN 'm.metric_id = ' || (number ->> 'metric_id')
-			ELSE format('CASE WHEN %s IS NULL THEN m.code = %s ELSE m.metric_id = %s END', metric_id, metric, number ->> 'metric_id') END);
+			ELSE format('CASE WHEN %s IS NULL THEN m.code = %s ELSE m.metric_id = %s END', metric_id, metric,
+				number ->> 'metric_id') END);
 END $$;
 COMMENT ON FUNCTION settle.staging_query(regclass, boolean) IS 'the statement that moves rows of a staging table into usage and usage_parked and counts them. Parameters: load_id, time zone, open months, and by_block the first ctid and the one after the last';
 

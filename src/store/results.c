@@ -120,8 +120,7 @@ write_bill(Results *results, const Account *account, const UsageSeen *seen, cons
 	values[18] = Int16GetDatum(0);
 	values[19] = Int16GetDatum((int16) results->tariff->currencies[bill->currency].exponent);
 	values[20] = results->currencies[bill->currency];
-	if (writer_accept(results->bills))
-		writer_flush(results->bills);
+	writer_accept(results->bills);
 }
 
 static void
@@ -165,8 +164,7 @@ write_line(Results *results, const Account *account, const Line *line, int32 lin
 		set(values, nulls, 14, Int64GetDatum(line->base));
 	if (line->tax >= 0)
 		set(values, nulls, 15, results->tax_codes[line->tax]);
-	if (writer_accept(results->lines))
-		writer_flush(results->lines);
+	writer_accept(results->lines);
 }
 
 void

@@ -29,6 +29,8 @@
 struct Writer {
 	Relation relation;
 	TupleDesc columns; /* a copy: slots on the relation's own would each register a reference to it */
+	Datum *values;     /* the row being filled */
+	bool *nulls;
 	ResultRelInfo *target;
 	EState *estate;
 	BulkInsertState insertion;
@@ -73,6 +75,8 @@ writer_open(Oid leaf, int natts, bool hidden)
 			 RelationGetNumberOfAttributes(writer->relation), natts);
 
 	writer->columns = CreateTupleDescCopy(RelationGetDescr(writer->relation));
+	writer->values = palloc(natts * sizeof(Datum));
+	writer->nulls = palloc(natts * sizeof(bool));
 	writer->hidden = hidden;
 	writer->estate = CreateExecutorState();
 	init_range_table(writer->estate, list_make1(target_entry(writer->relation)));
@@ -89,28 +93,30 @@ writer_open(Oid leaf, int natts, bool hidden)
 void
 writer_row(Writer *writer, Datum **values, bool **nulls)
 {
+	memset(writer->nulls, true, writer->columns->natts * sizeof(bool));
+	*values = writer->values;
+	*nulls = writer->nulls;
+}
+
+void
+writer_accept(Writer *writer)
+{
 	TupleTableSlot **slot = &writer->slots[writer->count];
 
 	if (*slot == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(writer->context);
-		*slot = MakeSingleTupleTableSlot(writer->columns, &TTSOpsVirtual);
+		*slot = MakeSingleTupleTableSlot(writer->columns, &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
 	}
-	ExecClearTuple(*slot);
-	memset((*slot)->tts_isnull, true, RelationGetNumberOfAttributes(writer->relation) * sizeof(bool));
-	*values = (*slot)->tts_values;
-	*nulls = (*slot)->tts_isnull;
-}
 
-bool
-writer_accept(Writer *writer)
-{
-	TupleTableSlot *slot = writer->slots[writer->count];
-
-	ExecStoreVirtualTuple(slot);
-	writer->count++;
-	return writer->count == WRITER_BATCH;
+	MemoryContext caller = MemoryContextSwitchTo(writer->batch_context);
+	/* The slot owns the tuple: then nobody on the way to the page copies it again. */
+	const bool should_free = true;
+	ExecStoreHeapTuple(heap_form_tuple(writer->columns, writer->values, writer->nulls), *slot, should_free);
+	MemoryContextSwitchTo(caller);
+	if (++writer->count == WRITER_BATCH)
+		writer_flush(writer);
 }
 
 static void
@@ -151,8 +157,10 @@ writer_flush(Writer *writer)
 					   TABLE_INSERT_SKIP_FSM, writer->insertion);
 	index_rows(writer);
 	MemoryContextSwitchTo(caller);
-	MemoryContextReset(writer->batch_context);
 	origin_hide(false);
+	for (int i = 0; i < writer->count; i++)
+		ExecClearTuple(writer->slots[i]);
+	MemoryContextReset(writer->batch_context);
 	writer->count = 0;
 }
 

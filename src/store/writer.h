@@ -1,12 +1,12 @@
 /*
  * writer.h: bulk insertion into one leaf partition.
  *
- * Rows are collected in slots and go in batches through table_multi_insert(), then through the leaf's own indexes;
+ * Rows are collected and go in batches through table_multi_insert(), then through the leaf's own indexes;
  * NOT NULL and CHECK constraints are tested for every row. Partition bounds are not: the caller routes by construction
  * and has checked that the leaf has the same bounds as the leaf it reads from. Triggers and foreign keys would be
  * skipped, so writer_check() refuses tables that have any.
  *
- * A writer lives in one transaction. By-reference values must stay valid until the row is flushed.
+ * A writer lives in one transaction.
  */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
@@ -24,9 +24,10 @@ extern Writer *writer_open(Oid leaf, int natts, bool hidden);
 /* The next row to fill, all columns NULL: values[i], nulls[i] for column i + 1. */
 extern void writer_row(Writer *writer, Datum **values, bool **nulls);
 
-/* Accepts the row handed out last; true when the batch is full and writer_flush() is due. */
-extern bool writer_accept(Writer *writer);
+/* Takes the row handed out last, by-reference values included; writes the batch when it is full. */
+extern void writer_accept(Writer *writer);
 
+/* Writes what has been accepted; writer_close() does it too. */
 extern void writer_flush(Writer *writer);
 extern void writer_close(Writer *writer);
 

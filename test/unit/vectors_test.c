@@ -2,7 +2,8 @@
  * vectors_test.c: published examples of other billing systems, through our code.
  *
  * Every row of vectors/rating.md that DESIGN.md §3 covers (91 of 93), under its own id, in three tables: prices of a
- * quantity, parts of a month, whole bills (H3 is in money_test.c). Where a row gives two answers and only one is ours, the other is named beside.
+ * quantity, parts of a month, whole bills; H3 is in money_test.c. Where a row gives two answers and only one is ours,
+ * the other is named below.
  *
  * Left out, because the design does not have the feature:
  *   B8, B9   free events or a free total per transaction (B7, without them, is a price per unit and one per row)
