@@ -34,7 +34,7 @@ CREATE FUNCTION peer.prepare(month date) RETURNS void LANGUAGE plpgsql SET clien
 DECLARE
 	after CONSTANT date := month + interval '1 month';
 BEGIN
-	DROP TABLE IF EXISTS peer.tax_rate, peer.tariff, peer.cellrate, peer.band, peer.offer, peer.group_size,
+	DROP TABLE IF EXISTS peer.tax_rate, peer.tariff, peer.goods, peer.cellrate, peer.band, peer.offer, peer.group_size,
 		peer.bad_group;
 
 	-- One number for each (code, rate, inclusive), in the order of tax lines.
@@ -56,15 +56,20 @@ BEGIN
 			lead(t.valid_from, 1, 'infinity') OVER (PARTITION BY t.code ORDER BY t.valid_from) AS valid_to
 		FROM settle.tax AS t JOIN peer.tax_rate AS r USING (code, rate_ppm, inclusive)
 	)
-	SELECT p.product_id, greatest(c.valid_from, r.valid_from) AS span_from, least(c.valid_to, r.valid_to) AS span_to,
-		c.unit_price, p.family, p.discountable, p.proration, p.refund_days, r.tax_id,
-		c.unit_price < 0 OR (p.tax_code IS NOT NULL AND r.tax_id IS NULL) AS bad,
-		concat('{"kind":"recurring","name":', to_json(p.name), ',"product_id":', p.product_id, ',"quantity":')
-			AS fragment
+	SELECT p.product_id, greatest(c.valid_from, r.valid_from, '-infinity') AS span_from, least(c.valid_to, r.valid_to) AS
+			span_to,
+		c.unit_price, round(c.unit_price)::bigint AS whole_month, p.proration = 'none' AS whole, p.proration = 'thirty' AS
+			thirty,
+		p.refund_days, r.tax_id, c.unit_price < 0 OR (p.tax_code IS NOT NULL AND r.tax_id IS NULL) AS bad
 	FROM settle.product AS p
 	JOIN prices AS c ON c.product_id = p.product_id AND c.valid_to > month AND c.valid_from < after
 	LEFT JOIN rates AS r ON r.code = p.tax_code AND r.valid_to > c.valid_from AND r.valid_from < c.valid_to
 		AND r.valid_to > month;
+
+	CREATE UNLOGGED TABLE peer.goods AS
+	SELECT product_id, family, discountable,
+		concat('{"kind":"recurring","name":', to_json(name), ',"product_id":', product_id, ',"quantity":') AS fragment
+	FROM settle.product;
 
 	-- Charges likewise. An unlimited one is priced like any other, at nothing.
 	CREATE UNLOGGED TABLE peer.cellrate AS
@@ -121,14 +126,14 @@ BEGIN
 	CREATE UNLOGGED TABLE peer.bad_group AS
 	SELECT group_id FROM peer.group_size WHERE NOT EXISTS (
 		SELECT FROM settle.account_group AS g WHERE g.group_id = group_size.group_id);
-	ANALYZE peer.tax_rate, peer.tariff, peer.cellrate, peer.band, peer.offer, peer.group_size, peer.bad_group;
+	ANALYZE peer.tax_rate, peer.tariff, peer.goods, peer.cellrate, peer.band, peer.offer, peer.group_size, peer.bad_group;
 END $$;
 
 -- ---- one bucket -----------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION peer.settle_bench_sql(month date, bucket integer, run_id bigint DEFAULT 1,
 	settled_at timestamptz DEFAULT now()) RETURNS bigint LANGUAGE plpgsql
-	SET work_mem = '512MB' SET enable_nestloop = off SET jit = off SET max_parallel_workers_per_gather = 0
+	SET work_mem = '512MB' SET enable_nestloop = off SET enable_mergejoin = off SET jit = off SET max_parallel_workers_per_gather = 0
 	SET client_min_messages = warning AS $$
 DECLARE
 	after CONSTANT date := month + interval '1 month';
@@ -139,47 +144,54 @@ DECLARE
 	rounds integer;
 	bills bigint;
 BEGIN
-	DROP TABLE IF EXISTS pg_temp.item, pg_temp.used, pg_temp.pool, pg_temp.bad, pg_temp.given, pg_temp.pair, pg_temp.share,
-		pg_temp.line, pg_temp.billed;
+	DROP TABLE IF EXISTS pg_temp.item, pg_temp.used, pg_temp.pool, pg_temp.bad, pg_temp.given, pg_temp.pair, pg_temp.share;
 
-	-- Items, part one: a subscription's month. metric_id 0; amount NULL when it was cancelled in time. Numeric is needed
-	-- for the price only; num / den is the part of the month.
-	CREATE TEMP TABLE item (account_id bigint, subscription_id bigint, metric_id integer, started_on date, until date,
-		product_id integer, tax_id integer, days integer, num integer, den integer, quantity bigint, amount bigint,
-		posted bigint, discountable boolean, bad boolean, family text, fragment text);
+	-- Items, part one: a subscription's month. metric_id 0; amount NULL when it was cancelled in time. num / den is the part
+	-- of the month. Exact decimals are slow, so one unit at the catalogue's price for a whole month, which is nearly all,
+	-- takes the amount rounded beforehand.
+	CREATE TEMP TABLE item (account_id bigint, subscription_id bigint, started_on date, until date, metric_id integer,
+		product_id integer, tax_id integer, days integer, num integer, den integer, charge_id integer, quantity bigint,
+		amount bigint, posted bigint);
+	CREATE TEMP TABLE bad (account_id bigint);
 	EXECUTE format($sql$
-		INSERT INTO item
-		SELECT account_id, subscription_id, 0, started_on, until, product_id, tax_id, days, num, den, quantity,
-			CASE WHEN refund_days > 0 AND ended_on - started_on < refund_days THEN NULL
-				WHEN num = den OR proration = 'none' THEN round(price * quantity)::bigint
-				ELSE round(price * quantity * num / den)::bigint END,
-			NULL, discountable, bad, family, fragment
-		FROM (
-			SELECT s.account_id, s.subscription_id, s.product_id, s.quantity, s.started_on, s.ended_on, d.until, d.days,
-				coalesce(s.unit_price, t.unit_price) AS price, t.tax_id, t.proration, t.refund_days, t.discountable,
-				coalesce(t.bad, true) AS bad, t.family, t.fragment,
-				CASE WHEN t.proration <> 'thirty' THEN d.days
-					WHEN d.days = %3$s THEN 30
-					WHEN d.until = %2$L::date THEN greatest(d.days - (%3$s - 30), 0)
-					ELSE least(d.days, 30) END AS num,
-				CASE WHEN t.proration <> 'thirty' THEN %3$s ELSE 30 END AS den
+		WITH part AS MATERIALIZED (
+			SELECT s.account_id, s.subscription_id, s.started_on, s.ended_on, least(s.ended_on, %2$L::date) AS until,
+				s.product_id, t.tax_id, least(s.ended_on, %2$L::date) - greatest(s.started_on, %1$L::date) AS days,
+				t.whole, t.thirty, s.quantity, s.unit_price, t.unit_price AS list_price, t.whole_month, t.refund_days,
+				coalesce(s.ended_on < s.started_on, false) OR coalesce(t.bad, true) AS bad
 			FROM settle.%4$I AS s
-			CROSS JOIN LATERAL (SELECT greatest(s.started_on, %1$L::date) AS v, least(s.ended_on, %2$L::date) AS until,
-				least(s.ended_on, %2$L::date) - greatest(s.started_on, %1$L::date) AS days OFFSET 0) AS d
-			LEFT JOIN peer.tariff AS t ON t.product_id = s.product_id AND (t.span_from IS NULL OR t.span_from <= d.v)
-				AND d.v < t.span_to
-			WHERE s.started_on < %2$L AND (s.ended_on IS NULL OR s.ended_on > %1$L) AND (s.ended_on IS NULL
-				OR s.ended_on > s.started_on)
-		) AS part
+			LEFT JOIN peer.tariff AS t ON t.product_id = s.product_id AND t.span_from <= greatest(s.started_on, %1$L)
+				AND t.span_to > greatest(s.started_on, %1$L)
+			WHERE s.started_on < %2$L AND (s.ended_on IS NULL OR s.ended_on > %1$L OR s.ended_on < s.started_on)
+		), broken AS (
+			INSERT INTO bad SELECT account_id FROM part WHERE bad
+		)
+		INSERT INTO item
+		SELECT account_id, subscription_id, started_on, until, 0, product_id, tax_id, days, num, den, NULL, quantity,
+			CASE WHEN refund_days > 0 AND ended_on - started_on < refund_days THEN NULL
+				WHEN num < den AND NOT whole
+					THEN round(coalesce(unit_price, list_price) * quantity * num / den)::bigint
+				WHEN quantity = 1 AND unit_price IS NULL THEN whole_month
+				ELSE round(coalesce(unit_price, list_price) * quantity)::bigint END, NULL
+		FROM (
+			SELECT *, CASE WHEN NOT thirty THEN days
+					WHEN days = %3$s THEN 30
+					WHEN until = %2$L::date THEN greatest(days - (%3$s - 30), 0)
+					ELSE least(days, 30) END AS num,
+				CASE WHEN thirty THEN 30 ELSE %3$s END AS den
+			FROM part
+			WHERE days > 0 AND NOT bad
+		) AS measured
 		$sql$, month, after, month_days, 'subscription' || leaf);
-	ANALYZE item (account_id);
 
-	-- Usage, added up. The only pass over the largest table.
+	-- Usage, added up. The only pass over the largest table. The digests' sum is modulo 2^64, which no aggregate does;
+	-- summing two halves as integers is far cheaper than summing them as numeric.
 	EXECUTE format($sql$
 		CREATE TEMP TABLE used AS
 		SELECT account_id, subscription_id, metric_id,
 			CASE WHEN sum(units) <= 9223372036854775807 THEN sum(units)::bigint END AS quantity, count(*) AS rows,
-			sum(digest) AS digest, bool_or(bad) AS bad
+			sum((digest >> 32)::integer) AS digest_high, sum(((digest & 4294967295) - 2147483648)::integer) AS digest_low,
+			bool_or(bad) AS bad
 		FROM (
 			SELECT u.account_id, u.subscription_id, u.metric_id, m.metric_id IS NULL OR u.quantity < 0 AS bad,
 				settle.usage_digest(u.subscription_id, u.metric_id, u.occurred_at, u.quantity) AS digest,
@@ -193,72 +205,80 @@ BEGIN
 		$sql$, 'usage' || month_leaf);
 	CREATE TEMP TABLE pool AS SELECT account_id, metric_id, quantity, rows FROM used WHERE subscription_id = 0;
 
-	-- Who is left out: a handful, found with the joins that rating needs anyway.
-	CREATE TEMP TABLE bad (account_id bigint);
+	-- Who else is left out: a handful, mostly found with joins that rating needs anyway.
 	EXECUTE format($sql$
 		INSERT INTO bad
-		SELECT account_id FROM item WHERE bad
+		SELECT account_id FROM settle.%1$I WHERE currency IS NULL OR currency NOT IN (SELECT code FROM settle.currency)
 		UNION ALL
-		SELECT account_id FROM settle.%1$I WHERE ended_on < started_on
-		UNION ALL
-		SELECT account_id FROM settle.%2$I AS a LEFT JOIN settle.currency AS c ON c.code = a.currency WHERE c.code IS NULL
-		UNION ALL
-		SELECT account_id FROM settle.%2$I JOIN peer.bad_group USING (group_id)
+		SELECT account_id FROM settle.%1$I JOIN peer.bad_group USING (group_id)
 		UNION ALL
 		SELECT account_id FROM used WHERE bad OR quantity IS NULL
 		UNION ALL
 		SELECT account_id FROM used AS u LEFT JOIN item AS i USING (account_id, subscription_id)
 		WHERE u.subscription_id <> 0 AND i.account_id IS NULL
 		UNION ALL
-		SELECT u.account_id FROM used AS u LEFT JOIN settle.%2$I AS a USING (account_id)
-		WHERE u.subscription_id = 0 AND a.account_id IS NULL
+		SELECT p.account_id FROM pool AS p LEFT JOIN settle.%1$I AS a USING (account_id) WHERE a.account_id IS NULL
 		UNION ALL
-		SELECT g.account_id FROM settle.%3$I AS g LEFT JOIN peer.offer AS o USING (discount_id)
+		SELECT g.account_id FROM settle.%2$I AS g LEFT JOIN peer.offer AS o USING (discount_id)
 		WHERE coalesce(o.bad, true)
-		$sql$, 'subscription' || leaf, 'account' || leaf, 'discount_grant' || leaf);
+		$sql$, 'account' || leaf, 'discount_grant' || leaf);
 
 	-- Items, part two: a charge of a subscription that has usage, may take from the pool, or is due without usage. The
 	-- pool flows through its participants in order: each has room for what its own usage left of its allowance, and the
 	-- last one gets what no allowance took. It is free when one of them is unlimited.
 	INSERT INTO item
-	WITH cell AS (
-		SELECT i.account_id, i.subscription_id, c.metric_id, i.started_on, i.until, i.product_id, i.tax_id, i.days, i.num,
-			i.den, i.discountable, i.family, c.charge_id, c.unlimited, c.event_amount, c.package_size, c.whole_packages,
-			c.minimum, c.minimum_prorate, c.maximum, c.fragment, coalesce(u.quantity, 0) AS own, coalesce(u.rows, 0) AS rows,
-			p.quantity AS pool, p.rows AS pool_rows,
-			CASE WHEN c.included = 0 OR i.num = i.den OR NOT c.included_prorate THEN c.included
-				ELSE (2 * c.included * i.num + i.den) / (2 * i.den) END AS allowance
+	WITH own AS MATERIALIZED (
+		SELECT i.*, u.metric_id AS metric, u.quantity AS used, u.rows
+		FROM used AS u JOIN item AS i ON i.account_id = u.account_id AND i.subscription_id = u.subscription_id
+	), found AS (
+		SELECT i.account_id, i.subscription_id, i.started_on, i.until, c.metric_id, i.product_id, i.tax_id, i.num, i.den,
+			c.charge_id, i.used AS own, i.rows, p.quantity AS pool, p.rows AS pool_rows
+		FROM own AS i
+		JOIN peer.cellrate AS c ON c.product_id = i.product_id AND c.metric_id = i.metric
+			AND c.span_from <= greatest(i.started_on, month) AND c.span_to > greatest(i.started_on, month)
+		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
+		UNION ALL
+		SELECT i.account_id, i.subscription_id, i.started_on, i.until, c.metric_id, i.product_id, i.tax_id, i.num, i.den, c.charge_id,
+			0, 0, p.quantity, p.rows
 		FROM item AS i
-		JOIN peer.cellrate AS c ON c.product_id = i.product_id AND c.span_from <= greatest(i.started_on, month)
-			AND c.span_to > greatest(i.started_on, month)
+		JOIN peer.cellrate AS c ON c.product_id = i.product_id
+			AND c.span_from <= greatest(i.started_on, month) AND c.span_to > greatest(i.started_on, month)
+		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
 		LEFT JOIN used AS u ON u.account_id = i.account_id AND u.subscription_id = i.subscription_id
 			AND u.metric_id = c.metric_id
-		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
-		WHERE u.account_id IS NOT NULL OR p.account_id IS NOT NULL OR c.always
-	), poured AS (
+		WHERE (p.account_id IS NOT NULL OR c.always) AND u.account_id IS NULL
+	), cell AS MATERIALIZED (
+		SELECT f.*, c.unlimited, CASE WHEN c.included = 0 OR f.num = f.den OR NOT c.included_prorate THEN c.included
+			ELSE (2 * c.included * f.num + f.den) / (2 * f.den) END AS allowance
+		FROM found AS f JOIN peer.cellrate AS c USING (charge_id)
+	), flowing AS (
 		SELECT *, least(room, greatest(pool - before, 0)) + CASE WHEN last THEN greatest(pool - before - room, 0) ELSE 0 END
-			AS taken, last AND pool_rows > 0 AS takes_rows
+			AS taken
 		FROM (
 			SELECT *, coalesce(sum(room) OVER (flow ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint AS before,
 				lead(false, 1, true) OVER flow AS last, bool_or(unlimited) OVER (PARTITION BY account_id, metric_id) AS free
 			FROM (SELECT *, greatest(allowance - own, 0) AS room FROM cell WHERE pool IS NOT NULL) AS participant
 			WINDOW flow AS (PARTITION BY account_id, metric_id ORDER BY started_on, subscription_id)
-		) AS flowing
+		) AS participants
 	), filled AS (
-		SELECT cell.*, own AS quantity, rows AS all_rows FROM cell WHERE pool IS NULL
+		SELECT account_id, subscription_id, started_on, until, metric_id, product_id, tax_id, num, den, charge_id, own AS quantity,
+			rows, allowance
+		FROM cell WHERE pool IS NULL
 		UNION ALL
-		SELECT account_id, subscription_id, metric_id, started_on, until, product_id, tax_id, days, num, den, discountable,
-			family, charge_id, unlimited, event_amount, package_size, whole_packages, minimum, minimum_prorate, maximum,
-			fragment, own, rows, pool, pool_rows, allowance, CASE WHEN free THEN own ELSE own + taken END,
-			CASE WHEN takes_rows AND NOT free THEN rows + pool_rows ELSE rows END
-		FROM poured
+		SELECT account_id, subscription_id, started_on, until, metric_id, product_id, tax_id, num, den, charge_id,
+			CASE WHEN free THEN own ELSE own + taken END, CASE WHEN last AND NOT free THEN rows + pool_rows ELSE rows END,
+			allowance
+		FROM flowing
 	), priced AS (
-		SELECT f.*, round(b.base + f.event_amount * f.all_rows + b.unit * CASE
-			WHEN f.package_size IS NULL THEN f.excess - b.start
-			WHEN f.whole_packages THEN f.excess / f.package_size
-			ELSE (f.excess + f.package_size - 1) / f.package_size END)::bigint AS posted
-		FROM (SELECT *, greatest(quantity - allowance, 0) AS excess FROM filled) AS f
-		JOIN peer.band AS b ON b.charge_id = f.charge_id AND f.excess > b.lower AND f.excess <= b.upper
+		SELECT f.*, c.maximum, c.minimum, c.minimum_prorate,
+			round(b.base + c.event_amount * f.rows + b.unit * CASE
+				WHEN c.package_size IS NULL THEN greatest(quantity - allowance, 0) - b.start
+				WHEN c.whole_packages THEN greatest(quantity - allowance, 0) / c.package_size
+				ELSE (greatest(quantity - allowance, 0) + c.package_size - 1) / c.package_size END)::bigint AS posted
+		FROM filled AS f
+		JOIN peer.cellrate AS c USING (charge_id)
+		JOIN peer.band AS b ON b.charge_id = f.charge_id AND greatest(quantity - allowance, 0) > b.lower
+			AND greatest(quantity - allowance, 0) <= b.upper
 	), bounded AS (
 		SELECT *, CASE WHEN posted > maximum THEN maximum
 			WHEN minimum IS NULL THEN posted
@@ -266,11 +286,10 @@ BEGIN
 			ELSE greatest(posted, round(minimum)::bigint) END AS due
 		FROM priced
 	)
-	SELECT account_id, subscription_id, metric_id, started_on, until, product_id, tax_id, days, num, den, quantity, due,
-		posted, discountable, false, family, fragment
+	SELECT account_id, subscription_id, started_on, until, metric_id, product_id, tax_id, NULL, num, den, charge_id, quantity,
+		due, posted
 	FROM bounded
 	WHERE posted <> 0 OR due <> 0;
-	ANALYZE item (account_id);
 
 	-- Grants of the month, numbered in the order they apply. One whose condition is not met drops out here, or, for
 	-- tenure, by finding no item.
@@ -294,10 +313,11 @@ BEGIN
 	SELECT g.account_id, g.rank, g.discount_id, g.percent, g.value, i.subscription_id, i.metric_id, i.started_on,
 		i.product_id, i.tax_id, i.amount
 	FROM given AS g
-	JOIN item AS i ON i.account_id = g.account_id AND i.discountable AND i.amount IS NOT NULL
+	JOIN item AS i ON i.account_id = g.account_id AND i.amount IS NOT NULL
 		AND CASE WHEN i.metric_id = 0 THEN g.on_recurring ELSE g.on_usage END
 		AND (g.only_product IS NULL OR i.product_id = g.only_product)
-		AND (g.families IS NULL OR i.family = ANY (g.families))
+	JOIN peer.goods AS p ON p.product_id = i.product_id AND p.discountable
+		AND (g.families IS NULL OR p.family = ANY (g.families))
 		AND (g.tenure_minimum IS NULL OR g.tenure_minimum <= extract(year FROM i.until) - extract(year FROM i.started_on)
 			- (extract(month FROM i.until) * 32 + extract(day FROM i.until)
 				< extract(month FROM i.started_on) * 32 + extract(day FROM i.started_on))::integer);
@@ -333,9 +353,9 @@ BEGIN
 		) AS spread;
 	END LOOP;
 
-	-- The lines, in order, without those that end a bill.
+	-- The end is one statement: the lines, sorted once, stay in memory and are grouped to bills (the sort of the grouping
+	-- finds them in order), and everything is written from there.
 	EXECUTE format($sql$
-		CREATE TEMP TABLE line AS
 		WITH adjustment AS (
 			SELECT a.account_id, a.adjustment_id, a.amount, a.description, r.tax_id
 			FROM settle.%2$I AS a
@@ -344,6 +364,9 @@ BEGIN
 					USING (code, rate_ppm, inclusive)
 				WHERE t.valid_from <= %1$L ORDER BY t.code, t.valid_from DESC
 			) AS r ON r.code = a.tax_code
+		), lost AS (
+			SELECT account_id, subscription_id, metric_id, -sum(taken)::bigint AS discounted FROM share WHERE taken <> 0
+			GROUP BY account_id, subscription_id, metric_id
 		), taxed AS (
 			SELECT account_id, tax_id, sum(amount)::bigint AS base
 			FROM (
@@ -354,135 +377,125 @@ BEGIN
 				SELECT account_id, tax_id, amount FROM adjustment WHERE tax_id IS NOT NULL
 			) AS net
 			GROUP BY account_id, tax_id
+		), line AS MATERIALIZED (
+			SELECT account_id, amount, row_number() OVER (PARTITION BY account_id ORDER BY place, id, metric)::integer AS line_no,
+				kind, days::smallint AS days, product_id, subscription_id, quantity, discounted, metric_id, discount_id,
+				adjustment_id, base, tax_code, included_tax, json
+			FROM (
+				SELECT i.account_id, i.amount, i.started_on - date '2000-01-01' AS place, i.subscription_id AS id, 0 AS metric,
+					'recurring'::settle.line_kind AS kind, i.days, i.product_id, i.subscription_id, i.quantity, s.discounted,
+					NULL::integer AS metric_id, NULL::integer AS discount_id, NULL::bigint AS adjustment_id,
+					NULL::bigint AS base, NULL::text AS tax_code, NULL::bigint AS included_tax,
+					concat(p.fragment, i.quantity, ',"days":', i.days, ',"amount":', i.amount, '}') AS json
+				FROM item AS i
+				JOIN peer.goods AS p USING (product_id)
+				LEFT JOIN lost AS s ON s.account_id = i.account_id AND s.subscription_id = i.subscription_id
+					AND s.metric_id = 0
+				WHERE i.metric_id = 0 AND i.amount IS NOT NULL
+				UNION ALL
+				-- an item's minimum or maximum follows its usage, which is not shown when there was none
+				SELECT i.account_id, CASE part WHEN 1 THEN i.posted ELSE i.amount - i.posted END,
+					1000000 + (i.started_on - date '2000-01-01'), i.subscription_id, 2 * i.metric_id + part,
+					CASE WHEN part = 1 THEN 'usage' WHEN i.amount > i.posted THEN 'minimum' ELSE 'maximum' END::settle.line_kind,
+					NULL, i.product_id, i.subscription_id, CASE part WHEN 1 THEN i.quantity END,
+					CASE WHEN part = 1 OR (i.posted = 0 AND i.quantity = 0) THEN s.discounted END, i.metric_id, NULL, NULL,
+					NULL, NULL, NULL,
+					CASE part WHEN 1
+						THEN concat('{"kind":"usage', c.fragment, ',"quantity":', i.quantity, ',"amount":', i.posted, '}')
+						ELSE concat('{"kind":"', CASE WHEN i.amount > i.posted THEN 'minimum' ELSE 'maximum' END, c.fragment,
+							',"amount":', i.amount - i.posted, '}') END
+				FROM item AS i
+				JOIN peer.cellrate AS c USING (charge_id)
+				JOIN (VALUES (1), (2)) AS parts (part) ON CASE part WHEN 1 THEN i.posted <> 0 OR i.quantity > 0
+					ELSE i.amount <> i.posted END
+				LEFT JOIN lost AS s ON s.account_id = i.account_id AND s.subscription_id = i.subscription_id
+					AND s.metric_id = i.metric_id
+				UNION ALL
+				SELECT account_id, amount, 2000000, adjustment_id, NULL, 'adjustment', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+					adjustment_id, NULL, NULL, NULL,
+					concat('{"kind":"adjustment","name":', to_json(description), ',"amount":', amount, '}')
+				FROM adjustment
+				UNION ALL
+				SELECT account_id, -off, 3000000, rank, NULL, 'discount', NULL, product, NULL, NULL, NULL, NULL, discount_id,
+					NULL, base, NULL, NULL,
+					concat(o.fragment, CASE WHEN product IS NOT NULL THEN concat(',"product_id":', product) END, ',"amount":',
+						-off, '}')
+				FROM (
+					SELECT account_id, rank, discount_id, base, sum(taken)::bigint AS off,
+						CASE WHEN min(product_id) = max(product_id) THEN min(product_id) END AS product
+					FROM share GROUP BY account_id, rank, discount_id, base
+				) AS d JOIN peer.offer AS o USING (discount_id)
+				UNION ALL
+				SELECT account_id, CASE WHEN inclusive THEN 0 ELSE tax END, 4000000, tax_id, NULL,
+					CASE WHEN inclusive THEN 'included_tax' ELSE 'tax' END::settle.line_kind, NULL, NULL, NULL, NULL, NULL, NULL,
+					NULL, NULL, base, code, CASE WHEN inclusive THEN tax END,
+					concat(fragment, CASE WHEN inclusive THEN 0 ELSE tax END, '}')
+				FROM (
+					SELECT account_id, tax_id, r.code, r.inclusive, r.fragment, base, sign(base)::bigint
+							* ((2 * abs(base) * rate_ppm + divisor) / (2 * divisor)) AS tax
+					FROM taxed JOIN (
+						SELECT *, CASE WHEN inclusive THEN 1000000 + rate_ppm ELSE 1000000 END AS divisor FROM peer.tax_rate
+					) AS r USING (tax_id)
+					WHERE base <> 0
+				) AS t
+			) AS unordered
+			WHERE account_id NOT IN (SELECT account_id FROM bad)
+		), billed AS MATERIALIZED (
+			SELECT *, amount / 10 * 10 - amount AS rounding, amount / 10 * 10 AS rounded
+			FROM (
+				SELECT account_id, count(*)::integer AS lines, sum(amount)::bigint AS amount,
+					coalesce(sum(amount) FILTER (WHERE kind = 'recurring'), 0)::bigint AS recurring,
+					coalesce(sum(amount) FILTER (WHERE kind IN ('usage', 'minimum', 'maximum')), 0)::bigint AS usage,
+					coalesce(sum(amount) FILTER (WHERE kind = 'adjustment'), 0)::bigint AS one_off,
+					coalesce(sum(amount) FILTER (WHERE kind = 'discount'), 0)::bigint AS discount,
+					coalesce(sum(amount) FILTER (WHERE kind = 'tax'), 0)::bigint AS tax,
+					coalesce(sum(included_tax), 0)::bigint AS included_tax, string_agg(json, ',') AS json,
+					bool_or(amount <> 0 AND kind <= 'adjustment') AS charged
+				FROM (SELECT * FROM line ORDER BY account_id, line_no) AS ordered
+				GROUP BY account_id
+			) AS summed
+		), written_lines AS (
+			INSERT INTO settle.%4$I (account_id, amount, period, line_no, kind, revision, days, product_id, subscription_id,
+				quantity, discounted, metric_id, discount_id, adjustment_id, base, tax_code)
+			SELECT account_id, amount, %1$L, line_no, kind, 0, days, product_id, subscription_id, quantity, discounted,
+				metric_id, discount_id, adjustment_id, base, tax_code
+			FROM line
+			WHERE account_id NOT IN (SELECT account_id FROM billed WHERE NOT charged)
+		), written_ends AS (
+			INSERT INTO settle.%4$I (account_id, amount, period, line_no, kind, revision)
+			SELECT account_id, rounding, %1$L::date, lines + 1, 'rounding'::settle.line_kind, 0 FROM billed
+			WHERE rounding <> 0 AND charged
+			UNION ALL
+			SELECT account_id, -rounded, %1$L, lines + 1 + (rounding <> 0)::integer, 'credit_forward', 0 FROM billed
+			WHERE rounded < 0 AND charged
+		), written_events AS (
+			INSERT INTO settle.%5$I (account_id, created_at, period, event_type, event_id, payload)
+			SELECT account_id, now(), %1$L, 'bill.settled.v1', concat('bill/%6$s/', account_id, '/0'),
+				concat('{"period":"%6$s","account_id":', account_id,
+					',"revision":0,"kind":"bill","run_id":%7$s,"currency":"KRW","exponent":0,"recurring":', recurring,
+					',"usage":', usage, ',"one_off":', one_off, ',"discount":', discount, ',"tax":', tax, ',"included_tax":',
+					included_tax, ',"rounding":', rounding, ',"carried":0,"arrears":0,"credit_forward":',
+					greatest(-rounded, 0), ',"total":', greatest(rounded, 0), ',"due_on":"%8$s","settled_at":"%9$s","lines":[',
+					json, CASE WHEN rounding <> 0 THEN concat(',{"kind":"rounding","amount":', rounding, '}') END,
+					CASE WHEN rounded < 0 THEN concat(',{"kind":"credit_forward","amount":', -rounded, '}') END, ']}')
+			FROM billed
+			WHERE charged
 		)
-		SELECT account_id, amount, row_number() OVER (PARTITION BY account_id ORDER BY place, started_on, id, metric, part)::integer
-				AS line_no,
-			kind, days::smallint AS days, product_id, subscription_id, quantity, discounted, metric_id, discount_id,
-			adjustment_id, base, tax_code, included_tax, json
-		FROM (
-			SELECT i.account_id, CASE WHEN metric_id = 0 THEN i.amount ELSE i.posted END AS amount,
-				CASE WHEN metric_id = 0 THEN 1 ELSE 2 END AS place, i.started_on, i.subscription_id AS id,
-				metric_id AS metric, 1 AS part,
-				CASE WHEN metric_id = 0 THEN 'recurring' ELSE 'usage' END::settle.line_kind AS kind,
-				CASE WHEN metric_id = 0 THEN days END AS days, i.product_id, i.subscription_id, i.quantity,
-				-s.taken AS discounted, nullif(metric_id, 0) AS metric_id, NULL::integer AS discount_id,
-				NULL::bigint AS adjustment_id, NULL::bigint AS base, NULL::text AS tax_code, NULL::bigint AS included_tax,
-				CASE WHEN metric_id = 0
-					THEN concat(i.fragment, i.quantity, ',"days":', i.days, ',"amount":', i.amount, '}')
-					ELSE concat('{"kind":"usage', i.fragment, ',"quantity":', i.quantity, ',"amount":', i.posted, '}') END
-					AS json
-			FROM item AS i
-			LEFT JOIN (
-				SELECT account_id, subscription_id, metric_id, sum(taken)::bigint AS taken FROM share
-				GROUP BY account_id, subscription_id, metric_id HAVING sum(taken) <> 0
-			) AS s USING (account_id, subscription_id, metric_id)
-			WHERE i.amount IS NOT NULL AND (i.metric_id = 0 OR i.posted <> 0 OR i.quantity > 0)
-			UNION ALL
-			SELECT i.account_id, i.amount - i.posted, 2, i.started_on, i.subscription_id, metric_id, 2,
-				CASE WHEN i.amount > i.posted THEN 'minimum' ELSE 'maximum' END::settle.line_kind, NULL, i.product_id,
-				i.subscription_id, NULL, CASE WHEN i.posted = 0 AND i.quantity = 0 THEN -s.taken END, metric_id, NULL, NULL,
-				NULL, NULL, NULL,
-				concat('{"kind":"', CASE WHEN i.amount > i.posted THEN 'minimum' ELSE 'maximum' END, i.fragment, ',"amount":',
-					i.amount - i.posted, '}')
-			FROM item AS i
-			LEFT JOIN (
-				SELECT account_id, subscription_id, metric_id, sum(taken)::bigint AS taken FROM share
-				GROUP BY account_id, subscription_id, metric_id HAVING sum(taken) <> 0
-			) AS s USING (account_id, subscription_id, metric_id)
-			WHERE i.amount <> i.posted
-			UNION ALL
-			SELECT account_id, amount, 3, NULL, adjustment_id, NULL, NULL, 'adjustment', NULL, NULL, NULL, NULL, NULL, NULL,
-				NULL, adjustment_id, NULL, NULL, NULL,
-				concat('{"kind":"adjustment","name":', to_json(description), ',"amount":', amount, '}')
-			FROM adjustment
-			UNION ALL
-			SELECT account_id, -off, 4, NULL, rank, NULL, NULL, 'discount', NULL, product, NULL, NULL, NULL, NULL,
-				discount_id, NULL, base, NULL, NULL,
-				concat(o.fragment, CASE WHEN product IS NOT NULL THEN concat(',"product_id":', product) END, ',"amount":', -off,
-					'}')
-			FROM (
-				SELECT account_id, rank, discount_id, base, sum(taken)::bigint AS off,
-					CASE WHEN min(product_id) = max(product_id) THEN min(product_id) END AS product
-				FROM share GROUP BY account_id, rank, discount_id, base
-			) AS d JOIN peer.offer AS o USING (discount_id)
-			UNION ALL
-			SELECT account_id, CASE WHEN inclusive THEN 0 ELSE tax END, 5, NULL, tax_id, NULL, NULL,
-				CASE WHEN inclusive THEN 'included_tax' ELSE 'tax' END::settle.line_kind, NULL, NULL, NULL, NULL, NULL, NULL,
-				NULL, NULL, base, code, CASE WHEN inclusive THEN tax END,
-				concat(fragment, CASE WHEN inclusive THEN 0 ELSE tax END, '}')
-			FROM (
-				SELECT account_id, tax_id, r.code, r.inclusive, r.fragment, base, sign(base)::bigint
-						* ((2 * abs(base) * rate_ppm + divisor) / (2 * divisor)) AS tax
-				FROM taxed JOIN (
-					SELECT *, CASE WHEN inclusive THEN 1000000 + rate_ppm ELSE 1000000 END AS divisor FROM peer.tax_rate
-				) AS r USING (tax_id)
-				WHERE base <> 0
-			) AS t
-		) AS unordered
-		WHERE account_id NOT IN (SELECT account_id FROM bad)
-		$sql$, month, 'adjustment' || month_leaf);
-
-	-- Bills, with what their last lines and their events need. The lines are stored in order, so this sort only checks it.
-	CREATE TEMP TABLE billed AS
-	SELECT *, amount + rounding AS after_rounding,
-		concat(',"total":', greatest(amount + rounding, 0), ',"due_on":"', due_on, '","settled_at":"',
-			to_char(settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '","lines":[', json,
-			CASE WHEN rounding <> 0 THEN concat(',{"kind":"rounding","amount":', rounding, '}') END,
-			CASE WHEN amount + rounding < 0
-				THEN concat(',{"kind":"credit_forward","amount":', -(amount + rounding), '}') END, ']}') AS json_end
-	FROM (
-		SELECT account_id, count(*)::integer AS lines, sum(amount)::bigint AS amount,
-			sum(amount)::bigint / 10 * 10 - sum(amount)::bigint AS rounding,
-			coalesce(sum(amount) FILTER (WHERE kind = 'recurring'), 0)::bigint AS recurring,
-			coalesce(sum(amount) FILTER (WHERE kind IN ('usage', 'minimum', 'maximum')), 0)::bigint AS usage,
-			coalesce(sum(amount) FILTER (WHERE kind = 'adjustment'), 0)::bigint AS one_off,
-			coalesce(sum(amount) FILTER (WHERE kind = 'discount'), 0)::bigint AS discount,
-			coalesce(sum(amount) FILTER (WHERE kind = 'tax'), 0)::bigint AS tax,
-			coalesce(sum(included_tax), 0)::bigint AS included_tax, string_agg(json, ',') AS json
-		FROM (SELECT * FROM line ORDER BY account_id, line_no) AS ordered
-		GROUP BY account_id
-		HAVING bool_or(amount <> 0 AND kind <= 'adjustment')
-	) AS summed;
-
-	-- Out. Lines and their ends in two statements: the ends are few and would force a sort of all.
-	EXECUTE format($sql$
-		INSERT INTO settle.%2$I (account_id, amount, period, line_no, kind, revision, days, product_id, subscription_id,
-			quantity, discounted, metric_id, discount_id, adjustment_id, base, tax_code)
-		SELECT l.account_id, l.amount, %1$L, line_no, kind, 0, days, product_id, subscription_id, quantity, discounted,
-			metric_id, discount_id, adjustment_id, base, tax_code
-		FROM line AS l
-		WHERE EXISTS (SELECT FROM billed AS b WHERE b.account_id = l.account_id)
-		$sql$, month, 'bill_line' || month_leaf);
-	EXECUTE format($sql$
-		INSERT INTO settle.%2$I (account_id, amount, period, line_no, kind, revision)
-		SELECT account_id, rounding, %1$L::date, lines + 1, 'rounding'::settle.line_kind, 0 FROM billed WHERE rounding <> 0
-		UNION ALL
-		SELECT account_id, -after_rounding, %1$L, lines + 1 + (rounding <> 0)::integer, 'credit_forward', 0 FROM billed
-		WHERE after_rounding < 0
-		$sql$, month, 'bill_line' || month_leaf);
-	EXECUTE format($sql$
-		INSERT INTO settle.%2$I (account_id, run_id, recurring, usage, one_off, discount, tax, rounding, carried, arrears,
+		INSERT INTO settle.%3$I (account_id, run_id, recurring, usage, one_off, discount, tax, rounding, carried, arrears,
 			credit_forward, total, included_tax, usage_rows, usage_digest, period, due_on, kind, revision, exponent, currency)
-		SELECT account_id, %3$s, recurring, usage, one_off, discount, tax, rounding, 0, 0, greatest(-after_rounding, 0),
-			greatest(after_rounding, 0), included_tax, coalesce(rows, 0),
-			coalesce(CASE WHEN digest >= 9223372036854775808 THEN digest - 18446744073709551616 ELSE digest END, 0)::bigint,
-			%1$L, %4$L, 'bill', 0, 0, 'KRW'
+		SELECT account_id, %7$s, recurring, usage, one_off, discount, tax, rounding, 0, 0, greatest(-rounded, 0),
+			greatest(rounded, 0), included_tax, coalesce(rows, 0),
+			coalesce(((high + (low >> 32)) << 32) | (low & 4294967295), 0), %1$L, %8$L, 'bill', 0, 0, 'KRW'
 		FROM billed LEFT JOIN (
-			SELECT account_id, sum(rows)::bigint AS rows,
-				mod(mod(sum(digest), 18446744073709551616) + 18446744073709551616, 18446744073709551616) AS digest
+			SELECT account_id, sum(rows)::bigint AS rows, sum(digest_high)::bigint AS high,
+				(sum(digest_low) + 2147483648 * sum(rows))::bigint AS low
 			FROM used GROUP BY account_id
 		) AS u USING (account_id)
-		$sql$, month, 'bill' || month_leaf, run_id, due_on);
+		WHERE charged
+		$sql$, month, 'adjustment' || month_leaf, 'bill' || month_leaf, 'bill_line' || month_leaf,
+		'outbox' || to_char(month, '"_"YYYY_MM'), to_char(month, 'YYYY-MM'), run_id, due_on,
+		to_char(settled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
 	GET DIAGNOSTICS bills = ROW_COUNT;
-	EXECUTE format($sql$
-		INSERT INTO settle.%2$I (account_id, created_at, period, event_type, event_id, payload)
-		SELECT account_id, now(), %1$L, 'bill.settled.v1', concat('bill/%3$s/', account_id, '/0'),
-			concat('{"period":"%3$s","account_id":', account_id, ',"revision":0,"kind":"bill","run_id":%4$s,"currency":"KRW",'
-				'"exponent":0,"recurring":', recurring, ',"usage":', usage, ',"one_off":', one_off, ',"discount":', discount,
-				',"tax":', tax, ',"included_tax":', included_tax, ',"rounding":', rounding,
-				',"carried":0,"arrears":0,"credit_forward":', greatest(-after_rounding, 0), json_end)
-		FROM billed
-		$sql$, month, 'outbox' || to_char(month, '"_"YYYY_MM'), to_char(month, 'YYYY-MM'), run_id);
 	RETURN bills;
 END $$;
 COMMENT ON FUNCTION peer.settle_bench_sql(date, integer, bigint, timestamptz) IS 'settles one bucket of a month by set-based SQL; returns the number of bills. peer.prepare() first';

@@ -160,6 +160,12 @@ BEGIN
 	-- Each table is built whole and attached last, so its parent is locked briefly and never has half a month.
 	FOR part IN SELECT * FROM settle.layout() AS l WHERE l.monthly AND NOT settle.is_attached(l.parent, month) LOOP
 		name := settle.leaf_name(part.parent, month, NULL);
+		IF to_regclass('settle.' || name) IS NOT NULL THEN
+			RAISE EXCEPTION 'settle.% exists but is not a partition of settle.%', name, part.parent
+				USING ERRCODE = 'duplicate_table',
+					HINT = format('Drop it, or ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L).',
+						part.parent, name, to_char(month, 'YYYY-MM-DD'));
+		END IF;
 		IF part.hashed THEN
 			IF part.parent = 'usage' AND NOT dedup THEN
 				part.key := NULL;
@@ -172,7 +178,8 @@ BEGIN
 		ELSE
 			PERFORM settle.create_partition(part.parent, name, part.key, part.storage, NULL);
 		END IF;
-		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L)', part.parent, name, month);
+		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L)', part.parent, name,
+			to_char(month, 'YYYY-MM-DD'));
 	END LOOP;
 	RETURN true;
 END $$;

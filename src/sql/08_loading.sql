@@ -44,7 +44,7 @@ BEGIN
 		WITH taken AS (
 			DELETE FROM %1$s AS staging_row %2$s RETURNING staging_row.*
 		), value AS (
-			SELECT staging_row AS staged, %3$s AS account_id, %4$s AS subscription_id, %5$s AS occurred_at, %6$s AS quantity,
+			SELECT CAST(staging_row.* AS record) AS staged, %3$s AS account_id, %4$s AS subscription_id, %5$s AS occurred_at, %6$s AS quantity,
 				%7$s AS metric, m.metric_id, %8$s AS event_id
 			FROM taken AS staging_row LEFT JOIN settle.metric AS m ON %9$s
 			OFFSET 0
@@ -56,13 +56,13 @@ BEGIN
 		), judged AS (
 			SELECT *, CASE
 				WHEN account_id IS NULL THEN ARRAY['MALFORMED',
-					'account_id ' || coalesce(left(to_jsonb(staged) ->> 'account_id', 60) || ' is not a whole number', 'is missing')]
+					'account_id ' || coalesce(left(nullif(to_jsonb(staged) ->> 'account_id', ''), 60) || ' is not a whole number', 'is missing')]
 				WHEN subscription_id IS NULL OR subscription_id < 0 THEN ARRAY['MALFORMED',
 					'subscription_id ' || left(to_jsonb(staged) ->> 'subscription_id', 60) || ' is not a whole number of 0 or more']
 				WHEN period IS NULL THEN ARRAY['MALFORMED',
-					'occurred_at ' || coalesce(left(to_jsonb(staged) ->> 'occurred_at', 60) || ' is not a point in time', 'is missing')]
+					'occurred_at ' || coalesce(left(nullif(to_jsonb(staged) ->> 'occurred_at', ''), 60) || ' is not a point in time', 'is missing')]
 				WHEN quantity IS NULL THEN ARRAY['MALFORMED',
-					'quantity ' || coalesce(left(to_jsonb(staged) ->> 'quantity', 60) || ' is not a whole number', 'is missing')]
+					'quantity ' || coalesce(left(nullif(to_jsonb(staged) ->> 'quantity', ''), 60) || ' is not a whole number', 'is missing')]
 				WHEN metric IS NULL THEN ARRAY['MALFORMED', 'metric is missing']
 				WHEN quantity < 0 THEN ARRAY['INVALID_QUANTITY', 'quantity ' || quantity || ' is negative']
 				WHEN metric_id IS NULL THEN ARRAY['UNKNOWN_METRIC', 'metric ' || left(metric, 60) || ' does not exist']
@@ -106,22 +106,24 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
 	found pg_class;
+	name text;
 BEGIN
 	SELECT * INTO found FROM pg_class WHERE oid = staging;
 	IF found.oid IS NULL THEN
 		RAISE EXCEPTION 'staging table % does not exist', coalesce(staging::oid::text, 'NULL') USING ERRCODE = 'undefined_table';
 	END IF;
+	name := format('%s.%I', found.relnamespace::regnamespace, found.relname);
 	IF found.relkind NOT IN ('r', 'p', 'f') THEN
-		RAISE EXCEPTION '% is not a table', staging
+		RAISE EXCEPTION '% is not a table', name
 			USING ERRCODE = 'wrong_object_type',
 				DETAIL = 'settle_ingest() takes the rows out of the staging table, so it needs a table.';
 	END IF;
 	IF found.relnamespace IN ('settle'::regnamespace, 'pg_catalog'::regnamespace) THEN
-		RAISE EXCEPTION '% cannot be a staging table', staging
+		RAISE EXCEPTION '% cannot be a staging table', name
 			USING ERRCODE = 'wrong_object_type', HINT = 'Copy the file into a table of your own.';
 	END IF;
 	IF NOT has_table_privilege(staging, 'SELECT') OR NOT has_table_privilege(staging, 'DELETE') THEN
-		RAISE EXCEPTION 'permission denied for staging table %', staging
+		RAISE EXCEPTION 'permission denied for staging table %', name
 			USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT and DELETE on it are needed.';
 	END IF;
 END $$;
@@ -247,10 +249,10 @@ BEGIN
 				USING ERRCODE = 'ST001', HINT = format('Wait for run %s, or stop it with settle_stop(%s).', running, running);
 		END IF;
 		IF batch.bills > 0 THEN
-			RAISE EXCEPTION 'load % cannot be taken back: % of its accounts have a bill of %', load.load_id, batch.bills,
-				to_char(month, 'YYYY-MM')
+			RAISE EXCEPTION 'load % cannot be taken back: its accounts have bills of %', load.load_id, to_char(month, 'YYYY-MM')
 				USING ERRCODE = 'ST011',
-					DETAIL = format('Accounts: %s%s', array_to_string(batch.accounts, ', '), CASE WHEN batch.bills > 5 THEN ' …' END),
+					DETAIL = format('Accounts with a bill (%s): %s%s.', batch.bills, array_to_string(batch.accounts, ', '),
+						CASE WHEN batch.bills > 5 THEN ' …' END),
 					HINT = 'Charge or credit the difference in settle.adjustment of a month that is not settled.';
 		END IF;
 		removed := removed + batch.rows;

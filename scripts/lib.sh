@@ -1,0 +1,248 @@
+# lib.sh: what scripts/test, scripts/demo and the tests in test/t/ share. Source it, do not run it.
+#
+#   . scripts/lib.sh
+#   install_packages [test]           what is missing, by apt-get; `test` also what only the tests need
+#   work_dir                          a temporary directory that the server's user can read: $work
+#   build_tree DIR                    a copy of the sources in DIR, built with warnings as errors
+#   start_server DIR [name=value …]   a private PostgreSQL; exports PGHOST, PGPORT, PGUSER, PGDATABASE
+#   stop_server DIR
+#   timed LABEL command …             runs it, its output kept in a log that is shown when it fails
+#
+# Nothing here touches a server or cluster that it has not started itself. A server runs as user postgres when we are
+# root, which PostgreSQL refuses to be, and as ourselves otherwise. It listens on a socket in its own directory only, so
+# there is no port to collide on. Everything is stopped and removed when the shell ends, unless $keep is set.
+
+set -u -o pipefail
+umask 022
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LC_ALL=C.UTF-8 LANGUAGE=
+unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGSSLMODE PGTZ PGAPPNAME
+unset MAKEFLAGS MFLAGS MAKELEVEL COPT CDPATH
+export PSQLRC=/dev/null PGCONNECT_TIMEOUT=30 PAGER=cat
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# ---- privileges -----------------------------------------------------------------------------------------------------
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif ! command -v sudo >/dev/null; then
+		die "'$*' needs root: run as root, or install sudo"
+	elif [ -t 0 ]; then
+		sudo "$@"
+	else
+		sudo -n "$@"
+	fi
+}
+
+as_server() {
+	if [ "$(id -u)" = 0 ]; then
+		(cd / && exec runuser -u postgres -- "$@")
+	else
+		"$@"
+	fi
+}
+
+# ---- packages -------------------------------------------------------------------------------------------------------
+
+# The PostgreSQL to build for: $PG_CONFIG, or what pg_config names when its server and headers are there.
+find_postgres() {
+	local config=${PG_CONFIG:-pg_config}
+	command -v "$config" >/dev/null && [ -e "$("$config" --pgxs 2>/dev/null)" ] || return 1
+	[ -e "$("$config" --includedir-server)/postgres.h" ] && [ -x "$("$config" --bindir)/initdb" ] || return 1
+	export PG_CONFIG=$config
+	pg_bin=$("$config" --bindir)
+	pg_major=$("$config" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+}
+
+# The major version that is installed already, or else the distribution's.
+apt_major() {
+	local newest
+	newest=$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | sed 's|^/usr/lib/postgresql/\([0-9]*\)/.*|\1|' | sort -n | tail -n 1)
+	[ -n "$newest" ] || newest=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+	[ -n "$newest" ] || return 1
+	say "$newest"
+}
+
+clang_sanitizes() {
+	echo 'int main(void){return 0;}' | clang -fsanitize=address,undefined -x c - -o /dev/null 2>/dev/null
+}
+
+missing_packages() { # the PostgreSQL ones are added once the version is known
+	command -v gcc >/dev/null && echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || say gcc libc6-dev
+	command -v make >/dev/null || say make
+	command -v pkg-config >/dev/null || say pkg-config
+	pkg-config --exists libpq 2>/dev/null || say libpq-dev
+	find_postgres || say postgresql
+	[ "${1:-}" = test ] || return 0
+	command -v ps >/dev/null || say procps
+	command -v python3 >/dev/null || say python3
+	python3 -c 'import jsonschema' 2>/dev/null || say python3-jsonschema
+	command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
+	find_postgres && [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say pgtap
+	command -v clang >/dev/null || say clang
+	clang_sanitizes || say libclang-rt
+}
+
+apt_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \
+		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install "$@" </dev/null
+}
+
+install_packages() {
+	local wanted=() package major extra=() conf=/etc/postgresql-common/createcluster.d/settle-scripts.conf had_server=no
+	mapfile -t wanted < <(missing_packages "${1:-}" | tr ' ' '\n' | sort -u)
+	if [ ${#wanted[@]} -gt 0 ]; then
+		command -v apt-get >/dev/null || die "install these first, there is no apt-get here: ${wanted[*]}"
+		say "installing what is missing: ${wanted[*]}"
+		work_dir
+		as_root apt-get -q update </dev/null >"$work/apt.log" 2>&1 || say "apt-get update failed, trying with the lists that are here"
+		major=$(apt_major) || die "apt-get knows no PostgreSQL"
+		ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && had_server=yes
+		for package in "${wanted[@]}"; do
+			case $package in
+				postgresql) extra+=("postgresql-$major" "postgresql-server-dev-$major") ;;
+				pgtap) extra+=("postgresql-$major-pgtap") ;;
+				libclang-rt) ;;
+				*) extra+=("$package") ;;
+			esac
+		done
+		# A new server package would start a cluster of its own on port 5432.
+		if [ $had_server = no ]; then
+			as_root mkdir -p "${conf%/*}"
+			echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null
+		fi
+		local ok=yes
+		[ ${#extra[@]} = 0 ] || apt_install "${extra[@]}" >>"$work/apt.log" 2>&1 || ok=no
+		[ $had_server = yes ] || as_root rm -f "$conf"
+		[ $ok = yes ] || { tail -n 30 "$work/apt.log"; die "apt-get install ${extra[*]} failed"; }
+		# The sanitizers of clang are a package of their own in some releases, and of clang in others.
+		if [ "${1:-}" = test ] && ! clang_sanitizes; then
+			apt_install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" >>"$work/apt.log" 2>&1 || true
+		fi
+		mapfile -t wanted < <(missing_packages "${1:-}" | tr ' ' '\n' | sort -u)
+		[ ${#wanted[@]} = 0 ] || { tail -n 30 "$work/apt.log"; die "still missing: ${wanted[*]}"; }
+	fi
+	find_postgres || die "no PostgreSQL with server headers was found; set PG_CONFIG"
+}
+
+# ---- temporary directory and its end --------------------------------------------------------------------------------
+
+work=
+servers=()
+keep=${keep:-}
+
+work_dir() {
+	[ -z "$work" ] || return 0
+	work=$(mktemp -d "${TMPDIR:-/tmp}/settle.XXXXXX") || die "cannot create a temporary directory"
+	chmod 755 "$work"
+}
+
+clean_up() {
+	local code=$? dir
+	trap - EXIT INT TERM HUP
+	if [ -z "$keep" ]; then
+		for dir in "${servers[@]+"${servers[@]}"}"; do stop_server "$dir"; done
+		[ -z "$work" ] || rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"
+	fi
+	exit $code
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- build ----------------------------------------------------------------------------------------------------------
+
+# A copy, so that neither the clone nor what is built there is touched, and the clone may be where others cannot read.
+copy_tree() {
+	mkdir -p "$1"
+	tar -C "$root" --exclude=./.git --exclude=./out --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
+		--exclude=./bench/build --exclude=./bench/generate --exclude=./test/unit/build --exclude=./settle--1.0.sql \
+		--exclude=./results -cf - . | tar -C "$1" -xf -
+}
+
+# without bitcode for the JIT: it doubles the time and changes nothing here
+build_tree() {
+	[ -d "$1" ] || copy_tree "$1" || return 1
+	make -C "$1" -j"$(nproc)" with_llvm=no COPT=-Werror PG_CONFIG="$PG_CONFIG" && make -C "$1/bench" -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
+}
+
+install_tree() {
+	if [ -w "$("$PG_CONFIG" --pkglibdir)" ]; then
+		make -C "$1" with_llvm=no PG_CONFIG="$PG_CONFIG" install
+	else
+		as_root make -C "$1" with_llvm=no PG_CONFIG="$PG_CONFIG" install
+	fi
+}
+
+# ---- servers --------------------------------------------------------------------------------------------------------
+
+start_server() {
+	local dir=$1 setting
+	shift
+	mkdir -p "$dir" && chmod 755 "$dir"
+	[ "$(id -u)" != 0 ] || chown postgres "$dir"
+	if [ ! -e "$dir/data/PG_VERSION" ]; then
+		as_server "$pg_bin/initdb" -D "$dir/data" -U postgres -A trust -N --encoding=UTF8 --locale=C >"$dir.initdb.log" 2>&1 \
+			|| { cat "$dir.initdb.log"; return 1; }
+		{
+			echo "unix_socket_directories = '$dir'"
+			echo "listen_addresses = ''"
+			echo "port = $((20000 + RANDOM))"
+			echo "wal_level = logical"
+			echo "max_worker_processes = 16"
+			echo "shared_buffers = 256MB"
+			echo "max_wal_size = 4GB"
+			echo "fsync = off"
+			echo "timezone = 'UTC'"
+			echo "log_timezone = 'UTC'"
+			for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'"; done
+		} | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
+	fi
+	as_server "$pg_bin/pg_ctl" -D "$dir/data" -l "$dir/log" -t 60 -w start >"$dir.start.log" 2>&1 </dev/null \
+		|| { cat "$dir.start.log"; tail -n 20 "$dir/log"; return 1; }
+	servers+=("$dir")
+	head -n 1 "$dir/data/postmaster.pid" >"$dir.pid" 2>/dev/null || as_server head -n 1 "$dir/data/postmaster.pid" >"$dir.pid"
+	use_server "$dir"
+}
+
+use_server() {
+	export PGHOST=$1 PGUSER=postgres PGDATABASE=postgres
+	PGPORT=$(as_server sed -n 's/^port = //p' "$1/data/postgresql.conf" | tail -n 1)
+	export PGPORT
+}
+
+# By the pid that was read when it started, and only while that pid still is the one in this directory.
+stop_server() {
+	local dir=$1 pid tries=0
+	pid=$(cat "$dir.pid" 2>/dev/null) || return 0
+	[ "$(as_server head -n 1 "$dir/data/postmaster.pid" 2>/dev/null)" = "$pid" ] || return 0
+	as_server kill -INT "$pid" 2>/dev/null || return 0
+	while [ -d "/proc/$pid" ] && [ $((tries++)) -lt 300 ]; do sleep 0.1; done
+	[ ! -d "/proc/$pid" ] || as_server kill -QUIT "$pid" 2>/dev/null
+	rm -f "$dir.pid"
+}
+
+# ---- timing ---------------------------------------------------------------------------------------------------------
+
+now_ms() { date +%s%3N; }
+
+seconds_since() { # of now_ms
+	local ms=$(($(now_ms) - $1))
+	printf '%d.%d' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+timed() {
+	local label=$1 from log code=0
+	shift
+	work_dir
+	log=$work/${label//[^a-z0-9]/_}.log
+	from=$(now_ms)
+	printf '%-44s' "$label"
+	"$@" >"$log" 2>&1 </dev/null || code=$?
+	printf '%8s s%s\n' "$(seconds_since "$from")" "$([ $code = 0 ] || echo '  FAILED')"
+	[ $code = 0 ] || tail -n 60 "$log"
+	return $code
+}

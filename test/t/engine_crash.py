@@ -1,0 +1,437 @@
+#!/usr/bin/env python3
+"""Design §4: whatever dies, and whenever, a run that is called again ends with the bytes of an undisturbed one.
+
+One reference run over a generated month gives the bytes: bills, lines, events and errors in order. Every scenario then
+clones the month, disturbs a run (kill -9, terminate, cancel, lost client, stop, shutdown), calls settle_run() again and
+compares. The same bytes must also come out whatever the order of the usage rows on disk, the number of workers and
+buckets, and the chunk size. Moments of the kills are random; the seed is printed and can be given.
+
+usage: engine_crash.py [--points N] [--seed S] [--accounts N] [--only TEXT]
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+
+from server import Server, SqlError, Tests, finish
+
+RUN = "SELECT settle_run('2024-05', chunk_size => 200, workers => 2)"
+
+# One md5 per kind of row. What names the run or the moment is left out, and nothing else.
+BYTES = r"""
+SELECT 'bills ' || count(*) || ' ' || md5(string_agg((to_jsonb(b) - 'run_id')::text, E'\n' ORDER BY account_id, revision))
+FROM settle.bill AS b;
+SELECT 'lines ' || count(*) || ' ' || md5(string_agg(to_jsonb(l)::text, E'\n' ORDER BY account_id, revision, line_no))
+FROM settle.bill_line AS l;
+SELECT 'events ' || count(*) || ' ' || md5(string_agg(concat_ws('|', account_id, period, event_type, event_id,
+	regexp_replace(regexp_replace(payload, '"run_id":[0-9]+', '"run_id":0'),
+		'"(settled|completed|released)_at":"[^"]*"', '"\1_at":""')), E'\n' ORDER BY event_id))
+FROM settle.outbox;
+SELECT 'errors ' || count(*) || ' ' || md5(string_agg(concat_ws('|', account_id, severity, code, message), E'\n'
+	ORDER BY account_id, severity, code, message)) FROM settle.run_error;
+SELECT 'counts ' || concat_ws(' ', due, bills, empty, skips, warnings, lines, totals)
+FROM settle.run_history WHERE kind = 'final';
+"""
+
+SOUND = {
+    "due = bills + empty + skips":
+        "SELECT bool_and(due = bills + empty + skips AND due > 0) FROM settle.run_history",
+    "the run's counters are those of its rows":
+        "SELECT bills = (SELECT count(*) FROM settle.bill) AND lines = (SELECT count(*) FROM settle.bill_line)"
+        " AND skips = (SELECT count(*) FROM settle.run_error WHERE severity = 'error')"
+        " AND warnings = (SELECT count(*) FROM settle.run_error WHERE severity = 'warning') FROM settle.run_history",
+    "no account is billed twice":
+        "SELECT NOT EXISTS (SELECT FROM settle.bill GROUP BY account_id HAVING count(*) > 1)",
+    "no event is written twice":
+        "SELECT NOT EXISTS (SELECT FROM settle.outbox GROUP BY event_id HAVING count(*) > 1)",
+    "one completed run":
+        "SELECT string_agg(state::text, ',') = 'completed' FROM settle.run",
+    "no slice is left open":
+        "SELECT bool_and(state = 'done') FROM settle.run_slice",
+    "no lock of ours is left":
+        "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'",
+    "no process of ours is left":
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'settle%'",
+}
+
+
+class Crash:
+    def __init__(self, options):
+        self.options = options
+        self.random = random.Random(options.seed)
+        self.tests = Tests()
+        self.server = Server("crash")
+        self.number = 0
+        self.database = None
+        self.server.create_settled("month", 4)
+        self.server.generate("month", options.accounts, "2024-05")
+        self.server.sql("VACUUM ANALYZE", "month")
+
+    def clone(self):
+        if self.database:
+            self.server.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+        self.number += 1
+        self.database = f"month_{self.number}"
+        self.server.sql(f"CREATE DATABASE {self.database} TEMPLATE month STRATEGY file_copy")
+
+    def sql(self, query):
+        return self.server.sql(query, self.database)
+
+    def value(self, query):
+        """The value as psql prints it; an error as its text, so that a check shows it."""
+        try:
+            return self.sql(query)
+        except SqlError as error:
+            return str(error)
+
+    def begin(self, query=RUN):
+        return self.server.begin(query, self.database)
+
+    def prepare_reference(self):
+        self.clone()
+        began = time.monotonic()
+        client = self.begin()
+        leader = self.wait_process("settle leader")
+        since_leader = time.monotonic()
+        code, _, errors = finish(client)
+        self.duration = time.monotonic() - since_leader
+        self.tests.equal(code, 0, "the undisturbed run" + errors)
+        self.reference = self.sql(BYTES)
+        self.compare("undisturbed run", self.reference)
+        self.tests.check(leader is not None, "a leader was seen")
+        print(f"# reference in {time.monotonic() - began:.2f} s:\n# " + self.reference.replace("\n", "\n# "), flush=True)
+
+    def segments(self):
+        """Files of dynamic shared memory besides the control segment. Those of 1 MB and more are the statistics'."""
+        folder = os.path.join(self.server.data, "pg_dynshmem")
+        sizes = [os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)]
+        return sum(size < 1024 * 1024 for size in sizes) - 1
+
+    def wait_gone(self, timeout=20):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if not self.server.children("settle leader") and not self.server.children("settle worker"):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def wait_process(self, title, timeout=5):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            found = self.server.children(title)
+            if found:
+                return self.random.choice(found)
+            time.sleep(0.001)
+        return None
+
+    def compare(self, name, reference=None):
+        self.tests.check(self.wait_gone(), f"{name}: its processes end")
+        self.tests.equal(self.value(BYTES), reference or self.reference, f"{name}: same bytes as the undisturbed run")
+        for what, query in SOUND.items():
+            self.tests.equal(self.value(query), "t", f"{name}: {what}")
+        self.tests.equal(self.segments(), 0, f"{name}: no dynamic shared memory is left")
+
+    def resume(self, name):
+        """Calls settle_run() until it is through, as an operator would; most need one call."""
+        try:
+            self.sql(RUN)
+        except SqlError as error:
+            self.tests.check(False, f"{name}: the run goes on", error)
+        self.compare(name)
+
+    def strike(self, role, blow):
+        """Disturbs a run at a random moment before its end: tries again when it was too fast. Returns the client."""
+        for _ in range(20):
+            self.clone()
+            client = self.begin()
+            if self.wait_process("settle leader") is None:
+                finish(client)
+                continue
+            time.sleep(self.random.random() * self.duration * 0.9)
+            victim = self.wait_process(role, timeout=0.05)
+            if victim is not None and blow(victim):
+                return client
+            finish(client)
+        raise SystemExit(f"no run could be met alive to disturb its {role}")
+
+    def signal(self, number):
+        def blow(pid):
+            try:
+                os.kill(pid, number)
+                return True
+            except ProcessLookupError:
+                return False
+        return blow
+
+    # ---- scenarios ------------------------------------------------------------------------------------------------
+
+    def test_kill_9(self):
+        unfinished = 0
+        for point in range(self.options.points):
+            for role in ("settle worker", "settle leader"):
+                name = f"kill -9 of a {role}, point {point}"
+                client = self.strike(role, self.signal(signal.SIGKILL))
+                code, _, errors = finish(client)
+                self.tests.check(code != 0 or "completed" in errors, f"{name}: the caller hears of it", errors)
+                self.server.wait_ready()
+                state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+                if state == "completed":
+                    self.compare(name)
+                    continue
+                unfinished += 1
+                self.tests.check(state in ("running", "none"), f"{name}: the run shows as crashed", state)
+                self.resume(name)
+                if state == "running":
+                    self.tests.equal(self.value("SELECT crashes FROM settle.run"), "1", f"{name}: the crash is counted")
+        self.tests.check(unfinished >= self.options.points, "most kills met the run unfinished", unfinished)
+
+    def test_kill_9_repeatedly(self):
+        name = "three kill -9 of one run"
+        self.clone()
+        for _ in range(3):
+            client = self.begin()
+            if self.wait_process("settle leader"):
+                time.sleep(self.random.random() * self.duration * 0.3)
+                victim = self.wait_process(self.random.choice(("settle worker", "settle leader")), timeout=0.5)
+                if victim:
+                    self.signal(signal.SIGKILL)(victim)
+            finish(client)
+            self.server.wait_ready()
+        if self.value("SELECT string_agg(state::text, ',') FROM settle.run") == "completed":
+            self.compare(name)
+        else:
+            self.resume(name)
+
+    def test_terminate_worker(self):
+        for how in ("SIGTERM", "pg_terminate_backend"):
+            name = f"{how} of a worker"
+            blow = self.signal(signal.SIGTERM) if how == "SIGTERM" else (
+                lambda pid: self.value(f"SELECT pg_terminate_backend({pid})") == "t")
+            code, out, errors = finish(self.strike("settle worker", blow))
+            self.tests.check(code == 0 and out == "1", f"{name}: the run goes on without it", errors)
+            self.compare(name)
+
+    def test_terminate_leader(self):
+        for how in ("SIGTERM", "pg_terminate_backend"):
+            name = f"{how} of the leader"
+            blow = self.signal(signal.SIGTERM) if how == "SIGTERM" else (
+                lambda pid: self.value(f"SELECT pg_terminate_backend({pid})") == "t")
+            client = self.strike("settle leader", blow)
+            began = time.monotonic()
+            self.wait_gone()
+            self.tests.check(time.monotonic() - began < 2, f"{name}: all processes end soon", time.monotonic() - began)
+            code, _, errors = finish(client)
+            if code == 0:
+                self.compare(name)
+                continue
+            self.tests.check("ST006" in errors and "settle_run again" in errors, f"{name}: the caller is told", errors)
+            self.resume(name)
+
+    def test_cancel_caller(self):
+        name = "cancel of the caller"
+        query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%settle_run%' AND backend_type ='client backend' AND pid <> pg_backend_pid()"
+        client = self.strike("settle leader", lambda _: self.value(query) == "t")
+        code, _, errors = finish(client)
+        self.tests.check(code != 0 and "57014" in errors, f"{name}: it gets the cancel", errors)
+        self.tests.check("settle_run again" in errors or "run" not in errors, f"{name}: it says how to go on", errors)
+        self.wait_gone()
+        state = self.value("SELECT state FROM settle.run")
+        self.tests.check(state in ("stopped", "completed"), f"{name}: the run stops", state)
+        self.resume(name) if state == "stopped" else self.compare(name)
+
+    def test_statement_timeout(self):
+        name = "statement_timeout of the caller"
+        self.clone()
+        code, _, errors = finish(self.begin(f"SET statement_timeout = {int(self.duration * 400)}; " + RUN))
+        self.tests.check(code != 0 and "57014" in errors, f"{name}: it fires", errors)
+        self.wait_gone()
+        self.tests.equal(self.value("SELECT state FROM settle.run"), "stopped", f"{name}: the run stops")
+        self.resume(name)
+
+    def test_lost_client(self):
+        name = "kill -9 of the client"
+        self.clone()
+        client = self.begin()
+        self.wait_process("settle worker")
+        client.kill()
+        finish(client)
+        self.compare(name)
+
+    def test_terminated_caller(self):
+        name = "pg_terminate_backend of the caller"
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%settle_run%' AND backend_type ='client backend' AND pid <> pg_backend_pid()"
+        self.clone()
+        client = self.begin()
+        self.wait_process("settle worker")
+        self.tests.equal(self.value(query), "t", f"{name}: it is met")
+        code, _, _ = finish(client)
+        self.tests.check(code != 0, f"{name}: its session ends")
+        self.compare(name)
+
+    def test_stop(self):
+        name = "settle_stop"
+        query = "SELECT count(*) FROM settle.run, LATERAL settle_stop(run_id, 'enough') WHERE state = 'running'"
+        code, _, errors = finish(self.strike("settle worker", lambda _: self.value(query) == "1"))
+        state = self.value("SELECT state FROM settle.run")
+        if state == "completed":
+            return self.compare(name)
+        self.tests.check(code != 0 and "ST006" in errors, f"{name}: the caller is told", errors)
+        self.tests.equal(state, "stopped", f"{name}: the run stops")
+        self.tests.equal(self.value("SELECT string_agg(action, ' ' ORDER BY action_id) FROM settle.run_action"), "start stop",
+                         f"{name}: it is recorded")
+        self.tests.equal(self.value("SELECT reason FROM settle.run_action WHERE action = 'stop'"), "enough",
+                         f"{name}: with its reason")
+        self.resume(name)
+        self.tests.equal(self.value("SELECT attempt || ' ' || crashes FROM settle.run"), "2 0",
+                         f"{name}: the second attempt, no crash")
+
+    def test_two_at_once(self):
+        name = "two runs at once"
+        self.clone()
+        client = self.begin()
+        self.wait_process("settle worker")
+        second = self.value(RUN)
+        self.tests.check("ST001" in second, f"{name}: the second is refused", second)
+        self.tests.check("by run 1" in second and "settle_stop(1)" in second, f"{name}: it names the first", second)
+        code, _, errors = finish(client)
+        self.tests.equal(code, 0, f"{name}: the first goes on {errors if code else ''}")
+        self.compare(name)
+        third = self.value(RUN)
+        self.tests.check("ST002" in third and "by run 1" in third, f"{name}: settled already", third)
+
+    def test_race_of_two(self):
+        for _ in range(3):
+            name = "two runs started together"
+            self.clone()
+            clients = [self.begin(), self.begin()]
+            ends = [finish(client) for client in clients]
+            self.tests.equal(sorted(code != 0 for code, _, _ in ends), [False, True], f"{name}: one wins")
+            self.tests.check(any("ST001" in errors or "ST002" in errors for _, _, errors in ends),
+                             f"{name}: one is refused", ends)
+            self.compare(name)
+
+    def test_shutdown(self):
+        for how in (signal.SIGQUIT, signal.SIGINT, signal.SIGTERM):
+            name = f"shutdown by {how.name}"
+            self.clone()
+            client = self.begin()
+            self.wait_process("settle worker")
+            time.sleep(self.random.random() * self.duration * 0.5)
+            if how == signal.SIGTERM:
+                # smart: waits for clients, so the run comes to its end
+                pid = self.server.postmaster()
+                os.kill(pid, how)
+                finish(client)
+                while os.path.exists(f"/proc/{pid}"):
+                    time.sleep(0.02)
+            else:
+                took = self.server.stop(how)
+                self.tests.check(took < 5, f"{name}: in time", f"{took:.1f} s")
+                finish(client)
+            self.server.start()
+            if self.value("SELECT state FROM settle.run") == "completed":
+                self.compare(name)
+            else:
+                self.resume(name)
+
+    def test_drop_database(self):
+        name = "DROP DATABASE WITH (FORCE)"
+        client = self.strike("settle worker", lambda _: True)
+        began = time.monotonic()
+        result = "dropped"
+        try:
+            self.server.sql(f"DROP DATABASE {self.database} WITH (FORCE)")
+        except SqlError as error:
+            result = str(error)
+        self.tests.equal(result, "dropped", f"{name}: works during a run")
+        self.tests.check(time.monotonic() - began < 3, f"{name}: within seconds", time.monotonic() - began)
+        finish(client)
+        self.wait_gone()
+        self.tests.equal(self.segments(), 0, f"{name}: no dynamic shared memory is left")
+        self.database = None
+
+    def test_permutation(self):
+        shuffle = """
+            CREATE TABLE shuffled AS SELECT * FROM settle.usage ORDER BY hashtext(account_id || event_id || %d), random();
+            TRUNCATE settle.usage;
+            INSERT INTO settle.usage SELECT * FROM shuffled;
+            DROP TABLE shuffled;
+            CREATE TABLE shuffled AS SELECT * FROM settle.subscription ORDER BY random();
+            TRUNCATE settle.subscription;
+            INSERT INTO settle.subscription SELECT * FROM shuffled;
+            DROP TABLE shuffled;
+            CREATE TABLE shuffled AS SELECT * FROM settle.account ORDER BY random();
+            TRUNCATE settle.account;
+            INSERT INTO settle.account SELECT * FROM shuffled;
+            DROP TABLE shuffled;
+            CREATE TABLE shuffled AS SELECT * FROM settle.discount_grant ORDER BY random();
+            TRUNCATE settle.discount_grant;
+            INSERT INTO settle.discount_grant SELECT * FROM shuffled;
+            DROP TABLE shuffled;"""
+        for shuffled, workers, chunk_size in ((True, 1, 37), (True, 4, 5000), (False, 4, 37), (False, 1, 5000)):
+            name = f"shuffled {shuffled}, workers {workers}, chunks of {chunk_size}"
+            self.clone()
+            if shuffled:
+                self.sql(shuffle % self.options.seed)
+            self.value(f"SELECT settle_run('2024-05', workers => {workers}, chunk_size => {chunk_size})")
+            self.compare(name)
+        for buckets in (1, 16):
+            name = f"{buckets} buckets"
+            self.clone()
+            self.server.sql(f"DROP DATABASE {self.database}")
+            self.server.create_settled(self.database, buckets)
+            self.server.generate(self.database, self.options.accounts, "2024-05")
+            self.value("SELECT settle_run('2024-05', workers => 3, chunk_size => 100)")
+            self.compare(name)
+
+    def test_few_worker_slots(self):
+        """With one slot the leader takes it and does all the work; with none the caller is told."""
+        for slots in (1, 0):
+            # the launcher of logical replication holds one of them
+            name = f"{slots} free worker slots"
+            self.clone()
+            self.server.sql(f"ALTER SYSTEM SET max_worker_processes = {slots + 1}")
+            self.server.stop()
+            self.server.start()
+            seen = self.value("SELECT settle_run('2024-05', workers => 4)")
+            if slots:
+                self.tests.equal(seen, "1", f"{name}: the run finishes")
+                self.compare(name)
+            else:
+                self.tests.check("53400" in seen and "max_worker_processes" in seen, f"{name}: says what to raise", seen)
+                self.tests.equal(self.segments(), 0, f"{name}: no dynamic shared memory is left")
+        self.server.sql("ALTER SYSTEM RESET max_worker_processes")
+        self.server.stop()
+        self.server.start()
+
+    def run(self):
+        try:
+            self.prepare_reference()
+            for name in [name for name in dir(self) if name.startswith("test_")]:
+                if self.options.only in name:
+                    began = time.monotonic()
+                    before = self.tests.failed
+                    getattr(self, name)()
+                    print(f"# {name[5:]}: {'ok' if self.tests.failed == before else 'FAILED'}, "
+                          f"{time.monotonic() - began:.1f} s", flush=True)
+        finally:
+            self.server.remove()
+        self.tests.end()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--points", type=int, default=int(os.environ.get("POINTS", 10)))
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", random.randrange(1_000_000))))
+    parser.add_argument("--accounts", type=int, default=20000)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    print(f"# seed {options.seed}, {options.points} points", flush=True)
+    Crash(options).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
