@@ -64,7 +64,7 @@ BEGIN
 	FROM settle.product AS p
 	JOIN prices AS c ON c.product_id = p.product_id AND c.valid_to > month AND c.valid_from < after
 	LEFT JOIN rates AS r ON r.code = p.tax_code AND r.valid_to > c.valid_from AND r.valid_from < c.valid_to
-		AND r.valid_to > month;
+		AND r.valid_to > month AND r.valid_from < after;
 
 	CREATE UNLOGGED TABLE peer.goods AS
 	SELECT product_id, family, discountable,
@@ -214,9 +214,6 @@ BEGIN
 		UNION ALL
 		SELECT account_id FROM used WHERE bad OR quantity IS NULL
 		UNION ALL
-		SELECT account_id FROM used AS u LEFT JOIN item AS i USING (account_id, subscription_id)
-		WHERE u.subscription_id <> 0 AND i.account_id IS NULL
-		UNION ALL
 		SELECT p.account_id FROM pool AS p LEFT JOIN settle.%1$I AS a USING (account_id) WHERE a.account_id IS NULL
 		UNION ALL
 		SELECT g.account_id FROM settle.%2$I AS g LEFT JOIN peer.offer AS o USING (discount_id)
@@ -226,10 +223,20 @@ BEGIN
 	-- Items, part two: a charge of a subscription that has usage, may take from the pool, or is due without usage. The
 	-- pool flows through its participants in order: each has room for what its own usage left of its allowance, and the
 	-- last one gets what no allowance took. It is free when one of them is unlimited.
-	INSERT INTO item
 	WITH own AS MATERIALIZED (
-		SELECT i.*, u.metric_id AS metric, u.quantity AS used, u.rows
-		FROM used AS u JOIN item AS i ON i.account_id = u.account_id AND i.subscription_id = u.subscription_id
+		SELECT u.account_id AS user_id, u.metric_id AS metric, u.quantity AS used, u.rows, i.*
+		FROM used AS u LEFT JOIN item AS i ON i.account_id = u.account_id AND i.subscription_id = u.subscription_id
+		WHERE u.subscription_id <> 0
+	), broken AS (
+		INSERT INTO bad SELECT user_id FROM own WHERE account_id IS NULL
+	), candidate AS MATERIALIZED (
+		SELECT i.account_id, i.subscription_id, i.started_on, i.until, c.metric_id, i.product_id, i.tax_id, i.num, i.den,
+			c.charge_id, p.quantity AS pool, p.rows AS pool_rows
+		FROM item AS i
+		JOIN peer.cellrate AS c ON c.product_id = i.product_id
+			AND c.span_from <= greatest(i.started_on, month) AND c.span_to > greatest(i.started_on, month)
+		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
+		WHERE p.account_id IS NOT NULL OR c.always
 	), found AS (
 		SELECT i.account_id, i.subscription_id, i.started_on, i.until, c.metric_id, i.product_id, i.tax_id, i.num, i.den,
 			c.charge_id, i.used AS own, i.rows, p.quantity AS pool, p.rows AS pool_rows
@@ -238,15 +245,12 @@ BEGIN
 			AND c.span_from <= greatest(i.started_on, month) AND c.span_to > greatest(i.started_on, month)
 		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
 		UNION ALL
-		SELECT i.account_id, i.subscription_id, i.started_on, i.until, c.metric_id, i.product_id, i.tax_id, i.num, i.den, c.charge_id,
-			0, 0, p.quantity, p.rows
-		FROM item AS i
-		JOIN peer.cellrate AS c ON c.product_id = i.product_id
-			AND c.span_from <= greatest(i.started_on, month) AND c.span_to > greatest(i.started_on, month)
-		LEFT JOIN pool AS p ON p.account_id = i.account_id AND p.metric_id = c.metric_id
-		LEFT JOIN used AS u ON u.account_id = i.account_id AND u.subscription_id = i.subscription_id
-			AND u.metric_id = c.metric_id
-		WHERE (p.account_id IS NOT NULL OR c.always) AND u.account_id IS NULL
+		SELECT account_id, subscription_id, started_on, until, metric_id, product_id, tax_id, num, den, charge_id, 0, 0, pool,
+			pool_rows
+		FROM candidate AS c
+		WHERE NOT EXISTS (
+			SELECT FROM used AS u WHERE u.account_id = c.account_id AND u.subscription_id = c.subscription_id
+				AND u.metric_id = c.metric_id)
 	), cell AS MATERIALIZED (
 		SELECT f.*, c.unlimited, CASE WHEN c.included = 0 OR f.num = f.den OR NOT c.included_prorate THEN c.included
 			ELSE (2 * c.included * f.num + f.den) / (2 * f.den) END AS allowance
@@ -286,6 +290,7 @@ BEGIN
 			ELSE greatest(posted, round(minimum)::bigint) END AS due
 		FROM priced
 	)
+	INSERT INTO item
 	SELECT account_id, subscription_id, started_on, until, metric_id, product_id, tax_id, NULL, num, den, charge_id, quantity,
 		due, posted
 	FROM bounded

@@ -103,5 +103,7 @@ chunk_run(const Run *run, const StepOps *ops, void *step, RunShared *shared, int
 		save_checkpoint(run, slice, &tally, done_through);
 	sql_commit();
 	publish(shared, &tally);
+	/* Before the slice can be closed: a limit that only the last chunk exceeds must stop the run too. */
+	check_skip_limit(run, shared);
 	return more ? CHUNK_MORE : CHUNK_LAST;
 }

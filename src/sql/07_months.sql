@@ -58,10 +58,20 @@ COMMENT ON FUNCTION settle.layout() IS 'the partitioned tables: by month and has
 
 CREATE FUNCTION settle.bucket_count() RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT count(*)::integer FROM pg_partition_tree('settle.account'::regclass) WHERE isleaf);
+RETURN (SELECT count(*)::integer FROM pg_inherits WHERE inhparent = 'settle.account'::regclass);
 COMMENT ON FUNCTION settle.bucket_count() IS 'number of buckets; 0 before settle_init()';
 
--- Both look through the catalogue as it is now, not as the transaction's snapshot saw it.
+-- This one and the next look at the catalogue as it is now, not as the transaction's snapshot sees it: what another
+-- session has just set up or opened is seen under REPEATABLE READ too.
+CREATE FUNCTION settle.lock_layout() RETURNS integer
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	LOCK TABLE ONLY settle.account IN SHARE UPDATE EXCLUSIVE MODE;
+	RETURN (SELECT count(*) FROM pg_partition_tree('settle.account'::regclass) WHERE level = 1);
+END $$;
+COMMENT ON FUNCTION settle.lock_layout() IS 'waits for others that create buckets or open months, keeps them out until the transaction ends, and returns the number of buckets';
+
 CREATE FUNCTION settle.is_attached(parent text, period date) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN coalesce(pg_partition_root(to_regclass('settle.' || settle.leaf_name(parent, period, NULL)))
@@ -147,8 +157,7 @@ BEGIN
 		RETURN false;
 	END IF;
 
-	LOCK TABLE ONLY settle.account IN SHARE UPDATE EXCLUSIVE MODE;
-	buckets := settle.bucket_count();
+	buckets := settle.lock_layout();
 	IF buckets = 0 THEN
 		RAISE EXCEPTION 'settle is not set up in this database'
 			USING ERRCODE = 'ST010', HINT = 'Run SELECT settle_init();';
@@ -185,11 +194,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle_open_period(text, boolean) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead';
 
-CREATE FUNCTION settle.change_buckets(wanted integer) RETURNS void
+CREATE FUNCTION settle.change_buckets(present integer, wanted integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
-	present CONSTANT integer := settle.bucket_count();
 	part record;
 	leaf record;
 	found_row boolean;
@@ -218,7 +226,7 @@ BEGIN
 		PERFORM settle.create_buckets(part.parent, part.parent, wanted, part.key, part.storage);
 	END LOOP;
 END $$;
-COMMENT ON FUNCTION settle.change_buckets(integer) IS 'creates the leaves of the account-owned tables anew; refused once one has rows or a month is open';
+COMMENT ON FUNCTION settle.change_buckets(integer, integer) IS 'creates the leaves of the account-owned tables anew; refused once one has rows or a month is open';
 
 CREATE FUNCTION settle_init(buckets integer DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -238,14 +246,13 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a power of two from 1 to 1024.';
 	END IF;
 
-	LOCK TABLE ONLY settle.account IN SHARE UPDATE EXCLUSIVE MODE;
-	present := settle.bucket_count();
+	present := settle.lock_layout();
 	wanted := coalesce(buckets, nullif(present, 0), 16);
 	IF wanted <> present THEN
-		PERFORM settle.change_buckets(wanted);
+		PERFORM settle.change_buckets(present, wanted);
 	END IF;
 	PERFORM settle.create_roles();
 	PERFORM settle.grant_rights();
 	RETURN wanted;
 END $$;
-COMMENT ON FUNCTION settle_init(integer) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';
+COMMENT ON FUNCTION settle_init(integer) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';

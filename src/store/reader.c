@@ -36,6 +36,7 @@ typedef struct Reading {
 	Rows grants;
 	Rows adjustments;
 	UsageSums usage;
+	bool *billed; /* by place: has a bill already */
 } Reading;
 
 char *
@@ -359,10 +360,10 @@ billed_row(TupleTableSlot *slot, void *arg)
 	const uint32 place = map_find(&reading->places, DatumGetInt64(slot->tts_values[0]));
 
 	if (place != MAP_NONE)
-		((Account *) reading->accounts.items)[place].account_id = INT64_MIN;
+		reading->billed[place] = true;
 }
 
-/* Takes out the accounts that have a bill: they were marked with an id nobody can have before this one's. */
+/* Takes out the accounts that have a bill. */
 static void
 drop_billed(Reading *reading)
 {
@@ -370,15 +371,18 @@ drop_billed(Reading *reading)
 	UsageSeen *seen = reading->usage.seen.items;
 	uint32 kept = 0;
 
+	reading->billed = MemoryContextAllocExtended(CurrentMemoryContext, Max(reading->accounts.count, 1),
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	read_leaf(reading, "account_id", leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket),
 			  "true", billed_row);
 	for (uint32 i = 0; i < reading->accounts.count; i++)
-		if (accounts[i].account_id != INT64_MIN)
+		if (!reading->billed[i])
 		{
 			accounts[kept] = accounts[i];
 			seen[kept++] = seen[i];
 		}
 	reading->accounts.count = kept;
+	pfree(reading->billed);
 }
 
 Slice *

@@ -64,15 +64,27 @@ target_entry(Relation relation)
 	return entry;
 }
 
+/* Columns up to the last one that is not dropped: one that was added and dropped again does no harm. */
+static int
+count_columns(Relation relation)
+{
+	const TupleDesc columns = RelationGetDescr(relation);
+	int count = columns->natts;
+
+	while (count > 0 && TupleDescAttr(columns, count - 1)->attisdropped)
+		count--;
+	return count;
+}
+
 Writer *
 writer_open(Oid leaf, int natts, bool hidden)
 {
 	Writer *writer = palloc0(sizeof(Writer));
 
 	writer->relation = table_open(leaf, RowExclusiveLock);
-	if (RelationGetNumberOfAttributes(writer->relation) != natts)
+	if (count_columns(writer->relation) != natts)
 		elog(ERROR, "table \"%s\" has %d columns, expected %d", RelationGetRelationName(writer->relation),
-			 RelationGetNumberOfAttributes(writer->relation), natts);
+			 count_columns(writer->relation), natts);
 
 	writer->columns = CreateTupleDescCopy(RelationGetDescr(writer->relation));
 	writer->values = palloc(natts * sizeof(Datum));
@@ -180,13 +192,24 @@ writer_close(Writer *writer)
 }
 
 static void
-refuse(Relation relation, const char *what, const char *name)
+refuse(Relation relation, const char *what)
 {
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("table \"%s.%s\" has %s \"%s\"", get_namespace_name(RelationGetNamespace(relation)),
-						   RelationGetRelationName(relation), what, name),
+					errmsg("table \"%s.%s\" has %s", get_namespace_name(RelationGetNamespace(relation)),
+						   RelationGetRelationName(relation), what),
 					errdetail("Result tables are written in bulk, which would skip it."),
 					errhint("Drop it; react to bills by reading the events instead.")));
+}
+
+static void
+refuse_trigger(Relation relation, const Trigger *trigger)
+{
+	/* The name of a foreign key's trigger says nothing to anybody. */
+	const char *constraint = trigger->tgisinternal ? get_constraint_name(trigger->tgconstraint) : NULL;
+
+	if (constraint != NULL)
+		refuse(relation, psprintf("foreign key \"%s\"", constraint));
+	refuse(relation, psprintf("trigger \"%s\"", trigger->tgname));
 }
 
 void
@@ -194,18 +217,15 @@ writer_check(Oid table, int natts)
 {
 	Relation relation = table_open(table, AccessShareLock);
 
-	if (RelationGetNumberOfAttributes(relation) != natts)
+	if (count_columns(relation) != natts)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("table \"%s.%s\" has %d columns, expected %d",
 							   get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
-							   RelationGetNumberOfAttributes(relation), natts),
+							   count_columns(relation), natts),
 						errhint("Drop the added column; keep own data in own tables.")));
-
-	const TriggerDesc *triggers = relation->trigdesc;
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		const Trigger *trigger = &triggers->triggers[i];
-		refuse(relation, trigger->tgisinternal ? "foreign key trigger" : "trigger", trigger->tgname);
-	}
+	if (relation->trigdesc != NULL && relation->trigdesc->numtriggers > 0)
+		refuse_trigger(relation, &relation->trigdesc->triggers[0]);
+	if (relation->rd_rules != NULL && relation->rd_rules->numLocks > 0)
+		refuse(relation, "a rule");
 	table_close(relation, AccessShareLock);
 }

@@ -5,7 +5,7 @@
  * the same inputs in another order must give the same bytes. Pools, discounts and taxes are computed a second time by
  * slow code that follows the rules word by word. Charge models are held to their mathematics.
  *
- *   property_test [seed [accounts]]     the seed of a failing run reproduces it
+ *   property_test [seed [accounts]]     the seed of a failing run reproduces it (with the same compiler)
  */
 #include "rig.h"
 
@@ -50,7 +50,7 @@ draw_amount(int64_t major_bound)
 	return (Amount) below(major_bound * (fraction > 10000 ? 1 : fraction)) * (1000000000000 / fraction);
 }
 
-/* ---- charge models -------------------------------------------------------------------------------------------------------- */
+/* ---- charge models ----------------------------------------------------------------------------------------------- */
 
 static Charge
 draw_charge(Tier *tiers, bool flat)
@@ -147,7 +147,7 @@ models(void)
 	CHECK_INT(allowances, 0);
 }
 
-/* ---- random accounts -------------------------------------------------------------------------------------------------------- */
+/* ---- random accounts --------------------------------------------------------------------------------------------- */
 
 static void
 draw_product(Rig *rig, int32_t index)
@@ -248,7 +248,7 @@ draw_rig(int32_t most)
 	return rig;
 }
 
-/* ---- the rules a second time, slowly -------------------------------------------------------------------------------------------- */
+/* ---- the rules a second time, slowly ----------------------------------------------------------------------------- */
 
 typedef struct Thing {
 	const Product *product;

@@ -468,6 +468,7 @@ zero_day_subscription(void)
 	charge->zero_flat = true;
 	charge->has_minimum = true;
 	charge->minimum = major("500");
+	charge->minimum_prorate = charge->included_prorate = false;
 	rig_subscribe(rig, 1, 1, 20240101, 20240501);
 	rig_use(rig, 0, 1, 77);
 	rig_use(rig, 1, 1, 10);

@@ -1,0 +1,92 @@
+-- Design §2: result tables are written in bulk by the engine only. A trigger, foreign key or column that the bulk write
+-- would skip is refused before the run begins; checks and unique indexes hold for bulk rows as for any others.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+DROP DATABASE IF EXISTS settle_results WITH (FORCE);
+CREATE DATABASE settle_results;
+\c settle_results
+SET client_min_messages = warning;
+SET TimeZone = 'Asia/Seoul';
+SET DateStyle = 'ISO';
+CREATE EXTENSION settle;
+SELECT settle_init(4);
+SELECT settle_open_period('2024-05');
+INSERT INTO settle.currency VALUES ('KRW', 0, 10, 'down');
+INSERT INTO settle.metric VALUES (1, 'data_mb', 'MB');
+INSERT INTO settle.product (product_id, code, name, family, currency) VALUES (1, 'lte', 'LTE', 'mobile', 'KRW');
+INSERT INTO settle.price VALUES (1, '2020-01-01', 30000);
+INSERT INTO settle.account (account_id, currency) SELECT id, 'KRW' FROM generate_series(1, 20) AS id;
+INSERT INTO settle.subscription (account_id, subscription_id, product_id, started_on) SELECT id, 1, 1, '2024-01-01' FROM generate_series(1, 20) AS id;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+
+-- triggers: on the parent, on a leaf, on the month of the outbox; before, after, of the statement
+CREATE TRIGGER mine AFTER INSERT ON settle.bill FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT settle_run('2024-05');
+\echo :LAST_ERROR_SQLSTATE
+DROP TRIGGER mine ON settle.bill;
+CREATE TRIGGER mine BEFORE INSERT ON settle.bill_line_2024_05_b01 FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT settle_run('2024-05');
+DROP TRIGGER mine ON settle.bill_line_2024_05_b01;
+CREATE TRIGGER mine AFTER INSERT ON settle.outbox_2024_05 FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+SELECT settle_run('2024-05');
+SELECT settle_run('2024-05', kind => 'dry');
+DROP TRIGGER mine ON settle.outbox_2024_05;
+-- foreign keys, out of them and into them
+CREATE TABLE mine (id bigint PRIMARY KEY);
+ALTER TABLE settle.bill_2024_05_b00 ADD CONSTRAINT mine FOREIGN KEY (run_id) REFERENCES settle.run;
+SELECT settle_run('2024-05');
+ALTER TABLE settle.bill_2024_05_b00 DROP CONSTRAINT mine;
+CREATE TABLE payment (account_id bigint, revision smallint, FOREIGN KEY (account_id, revision) REFERENCES settle.bill_2024_05_b00);
+SELECT settle_run('2024-05');
+DROP TABLE payment;
+-- columns
+ALTER TABLE settle.bill ADD COLUMN mine text;
+SELECT settle_run('2024-05');
+\echo :LAST_ERROR_SQLSTATE
+ALTER TABLE settle.bill DROP COLUMN mine;
+SELECT attname FROM pg_attribute WHERE attrelid = 'settle.bill'::regclass AND attnum > 21;
+-- rules
+CREATE RULE mine AS ON INSERT TO settle.outbox DO INSTEAD NOTHING;
+SELECT settle_run('2024-05');
+DROP RULE mine ON settle.outbox;
+-- nothing was written by any of these
+SELECT (SELECT count(*) FROM settle.run) AS runs, (SELECT count(*) FROM settle.bill) AS bills;
+
+-- a check of the user's own holds for bulk rows: the run fails with the server's words and goes on when it is gone
+ALTER TABLE settle.bill ADD CONSTRAINT mine CHECK (account_id <> 13) NOT VALID;
+\set VERBOSITY terse
+SELECT settle_run('2024-05', chunk_size => 2, workers => 1);
+\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
+SELECT state, message, due = bills + empty + skips AS adds_up FROM settle.run_history;
+SELECT (SELECT count(*) FROM settle.bill) = (SELECT bills FROM settle.run_history) AS as_counted,
+	(SELECT count(*) FROM settle.bill) = (SELECT count(*) FROM settle.outbox) AS an_event_each;
+ALTER TABLE settle.bill DROP CONSTRAINT mine;
+SELECT settle_run('2024-05') AS run_id;
+SELECT state, attempt, due, bills, empty, skips FROM settle.run_history;
+
+-- a unique index of the user's own is kept up
+SELECT settle_open_period('2024-06');
+CREATE UNIQUE INDEX mine_unique ON settle.bill_2024_06_b00 (due_on);
+\set VERBOSITY terse
+SELECT settle_run('2024-06', workers => 1);
+\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
+DROP INDEX settle.mine_unique;
+CREATE INDEX mine_total ON settle.bill_2024_06_b00 (total) WHERE total > 0;
+CREATE INDEX mine_expression ON settle.bill_2024_06_b00 ((total / 1000));
+SELECT settle_run('2024-06') > 0 AS resumed;
+SET enable_seqscan = off;
+SELECT count(*) = (SELECT count(*) FROM settle.bill WHERE settle_bucket(account_id) = 0 AND period = '2024-06-01') AS all_in_index
+FROM settle.bill_2024_06_b00 WHERE total / 1000 = 30;
+RESET enable_seqscan;
+
+-- row security hides no account from a run
+SELECT settle_open_period('2024-07');
+ALTER TABLE settle.account ENABLE ROW LEVEL SECURITY;
+ALTER TABLE settle.account FORCE ROW LEVEL SECURITY;
+SELECT settle_run('2024-07') > 0 AS done;
+SELECT count(*) FROM settle.bill WHERE period = '2024-07-01';
+\c contrib_regression
+DROP DATABASE settle_results WITH (FORCE);
