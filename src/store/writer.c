@@ -87,8 +87,9 @@ writer_open(Oid leaf, int natts, bool hidden)
 			 count_columns(writer->relation), natts);
 
 	writer->columns = CreateTupleDescCopy(RelationGetDescr(writer->relation));
-	writer->values = palloc(natts * sizeof(Datum));
-	writer->nulls = palloc(natts * sizeof(bool));
+	/* columns that were added and dropped again still have their place, and stay NULL */
+	writer->values = palloc0(writer->columns->natts * sizeof(Datum));
+	writer->nulls = palloc(writer->columns->natts * sizeof(bool));
 	writer->hidden = hidden;
 	writer->estate = CreateExecutorState();
 	init_range_table(writer->estate, list_make1(target_entry(writer->relation)));

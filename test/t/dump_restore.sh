@@ -101,7 +101,7 @@ for d in $plain $custom; do
 	check "$d: loads go on after the last one" "2|1|0|1" "$(sql $d "SET settle.time_zone = 'UTC';
 		INSERT INTO staged VALUES ('1', 'sms', '2024-05-03', '1', 'n'), ('1', 'sms', '2024-07-03', '1', 'n');
 		SELECT load_id, rows_stored, rows_duplicate, rows_parked FROM settle_ingest('staged', 'after')")"
-	check "$d: the first load can be taken back, but its accounts are billed" "ST011" \
+	check "$d: the first load cannot be taken back, its accounts are billed" "ST011" \
 		"$(psql -XqAt -v VERBOSITY=sqlstate -d $d -c "SELECT settle_unload(1, 'test')" 2>&1 | sed 's/.*: *//')"
 	check "$d: the settled month stays settled" "ST002" \
 		"$(psql -XqAt -v VERBOSITY=sqlstate -d $d -c "SELECT settle_run('2024-04')" 2>&1 | sed 's/.*: *//')"
