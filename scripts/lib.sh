@@ -66,6 +66,14 @@ apt_major() {
 	say "$newest"
 }
 
+# A python3 with the modules the tests use; one that is first in PATH may not see what apt-get installs.
+find_python() {
+	for python in python3 /usr/bin/python3; do
+		! "$python" -c 'import jsonschema' 2>/dev/null || return 0
+	done
+	return 1
+}
+
 clang_sanitizes() {
 	echo 'int main(void){return 0;}' | clang -fsanitize=address,undefined -x c - -o /dev/null 2>/dev/null
 }
@@ -79,7 +87,7 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps
 	command -v python3 >/dev/null || say python3
-	python3 -c 'import jsonschema' 2>/dev/null || say python3-jsonschema
+	find_python || say python3-jsonschema
 	command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
 	find_postgres && [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say pgtap
 	command -v clang >/dev/null || say clang
@@ -126,12 +134,14 @@ install_packages() {
 		[ ${#wanted[@]} = 0 ] || { tail -n 30 "$work/apt.log"; die "still missing: ${wanted[*]}"; }
 	fi
 	find_postgres || die "no PostgreSQL with server headers was found; set PG_CONFIG"
+	find_python || true
 }
 
 # ---- temporary directory and its end --------------------------------------------------------------------------------
 
 work=
 servers=()
+python=python3
 keep=${keep:-}
 
 work_dir() {

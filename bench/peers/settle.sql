@@ -6,22 +6,26 @@
 --
 --   psql -f bench/peers/settle.sql                          creates schema peer (re-runnable)
 --   SELECT peer.prepare('2024-05-01');                      once; counts in the time
---   SELECT peer.settle_bench_sql('2024-05-01', 0);          each bucket, in as many sessions as there are cores:
---                                                           one takes the even ones, the other the odd ones
+--   CALL peer.settle('2024-05-01', 0, 2);                   session 0 of 2: every second bucket, one transaction each
+--   CALL peer.settle('2024-05-01', 1, 2);                   session 1 of 2, at the same time
 --
--- How it is made fast, and what was tried:
+-- The sessions need PGOPTIONS='-c temp_buffers=512MB': it cannot be set once temporary tables were used.
+--
+-- How it is made fast:
 --   * One bucket at a time, from leaf to leaf. Every hash table then fits work_mem, nothing is routed through the
 --     partitioned parents, and sessions share nothing. One statement over whole tables spills, and PostgreSQL does not
 --     write in parallel.
 --   * The catalogue is resolved first: one row per product and span of days in which price, tax rate and charges do not
 --     change, tiers with their cumulative amounts. What remains per subscription is one hash join with 50 rows.
---   * Stages in temporary tables, not one statement of CTEs: they are read by several later stages, are not logged, and
---     give the planner real sizes. Nested loops are off, as every join here is between large sets.
+--   * Stages in temporary tables where several later stages read them: they are not logged and give the planner real
+--     sizes. Nested loops and merge joins are off: every join here is between large unsorted sets, and the planner takes
+--     them for small because it cannot see that a span of days excludes nothing.
 --   * Discounts depend on each other, so they go in rounds, one per grant of an account; but which items a grant may
 --     touch does not depend on the rounds, so that join is made once and a round only sees its few pairs.
 --   * Tax works on the items and, negative, on what discounts took off them, so it needs no join of the two.
---   * One sort per bucket, of the finished lines. Bill and event come from it by one grouping over lines in order.
---   * JSON is put together by concat() from fragments prepared per product; json_build_object() took four times as long.
+--   * One sort per bucket, of the finished lines. Bill and event come from it by one grouping over lines in order, and all
+--     four tables are written by the statement that made them.
+--   * JSON is put together by concat() from fragments prepared per product.
 
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
@@ -504,3 +508,14 @@ BEGIN
 	RETURN bills;
 END $$;
 COMMENT ON FUNCTION peer.settle_bench_sql(date, integer, bigint, timestamptz) IS 'settles one bucket of a month by set-based SQL; returns the number of bills. peer.prepare() first';
+
+CREATE PROCEDURE peer.settle(month date, session integer, sessions integer, run_id bigint DEFAULT 1,
+	settled_at timestamptz DEFAULT now()) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR bucket IN 0 .. settle.bucket_count() - 1 LOOP
+		CONTINUE WHEN bucket % sessions <> session;
+		PERFORM peer.settle_bench_sql(month, bucket, run_id, settled_at);
+		COMMIT;
+	END LOOP;
+END $$;
+COMMENT ON PROCEDURE peer.settle(date, integer, integer, bigint, timestamptz) IS 'settles every sessions-th bucket, from the session-th on (0 …), each in its own transaction';

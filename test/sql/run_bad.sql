@@ -86,6 +86,7 @@ DO $$ BEGIN PERFORM settle_run('2024-05'); END $$;
 ROLLBACK;
 
 -- rights: nobody has them by birth; an operator runs, a reader does not
+DROP ROLE IF EXISTS settle_test_nobody, settle_test_reader, settle_test_operator;
 CREATE ROLE settle_test_nobody;
 CREATE ROLE settle_test_reader IN ROLE settle_reader;
 CREATE ROLE settle_test_operator IN ROLE settle_operator;

@@ -91,9 +91,10 @@ check "the first database has bills, errors, parked rows and events" "t" "$(sql 
 check "plain dump: same tables, rows, rights and sequences" "$expected" "$(describe $plain)"
 check "custom dump: the same" "$expected" "$(describe $custom)"
 check "custom dump, restored by 2 jobs: the same" "$expected" "$(describe $jobs)"
-# Newest minor releases write a random key into \restrict lines.
-check "a dump of the restored database is the same dump" "$(grep -v '^\\\(un\)\?restrict ' "$dir/first.sql" | md5sum)" \
-	"$(pg_dump -d $plain | grep -v '^\\\(un\)\?restrict ' | md5sum)"
+# Sorted, because rows may lie in another order. Newest minor releases write a random key into \restrict lines.
+lines() { grep -v '^\\\(un\)\?restrict ' | LC_ALL=C sort; }
+pg_dump -d $plain >"$dir/plain.sql"
+check "a dump of the restored database has the same lines" "" "$(diff <(lines <"$dir/first.sql") <(lines <"$dir/plain.sql") | head -20)"
 
 for d in $plain $custom; do
 	check "$d: set-up knows its buckets and months" "4|f|f" "$(sql $d "SELECT settle_init(), settle_open_period('2024-04'), settle_open_period('2024-05')")"
