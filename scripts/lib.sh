@@ -154,7 +154,7 @@ clean_up() {
 	local code=$? dir
 	trap - EXIT INT TERM HUP
 	if [ -z "$keep" ]; then
-		for dir in "${servers[@]+"${servers[@]}"}"; do stop_server "$dir"; done
+		for dir in "${servers[@]+"${servers[@]}"}"; do stop_server "$dir" QUIT; done
 		[ -z "$work" ] || rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"
 	fi
 	exit $code
@@ -225,11 +225,11 @@ use_server() {
 }
 
 # By the pid that was read when it started, and only while that pid still is the one in this directory.
-stop_server() {
+stop_server() { # DIR [signal]: INT = fast, QUIT = immediate, for a server whose files go anyway
 	local dir=$1 pid tries=0
 	pid=$(cat "$dir.pid" 2>/dev/null) || return 0
 	[ "$(as_server head -n 1 "$dir/data/postmaster.pid" 2>/dev/null)" = "$pid" ] || return 0
-	as_server kill -INT "$pid" 2>/dev/null || return 0
+	as_server kill "-${2:-INT}" "$pid" 2>/dev/null || return 0
 	while [ -d "/proc/$pid" ] && [ $((tries++)) -lt 300 ]; do sleep 0.1; done
 	[ ! -d "/proc/$pid" ] || as_server kill -QUIT "$pid" 2>/dev/null
 	rm -f "$dir.pid"

@@ -59,7 +59,7 @@ COMMENT ON COLUMN settle.usage_load.source IS 'file or system, as told by the ca
 COMMENT ON COLUMN settle.usage_load.loaded_by IS 'role that loaded it';
 COMMENT ON COLUMN settle.usage_load.loaded_at IS 'when';
 COMMENT ON COLUMN settle.usage_load.rows_in IS 'rows taken from the staging table';
-COMMENT ON COLUMN settle.usage_load.rows_stored IS 'rows now in settle.usage';
+COMMENT ON COLUMN settle.usage_load.rows_stored IS 'rows it stored in settle.usage; settle_unload() takes them back and leaves the number';
 COMMENT ON COLUMN settle.usage_load.rows_duplicate IS 'rows dropped because their event was there already';
 COMMENT ON COLUMN settle.usage_load.rows_parked IS 'rows put into settle.usage_parked';
 COMMENT ON COLUMN settle.usage_load.unloaded_by IS 'role that took it back with settle_unload()';

@@ -88,7 +88,7 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT to_date(right(c.relname::text, 7), 'YYYY_MM')
 	FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-	WHERE i.inhparent = ('settle.' || parent)::regclass;
+	WHERE i.inhparent = ('settle.' || parent)::regclass AND c.relname <> parent || '_unopened';
 END;
 COMMENT ON FUNCTION settle.months_of(text) IS 'months of which a table partitioned by month has partitions';
 
@@ -204,7 +204,7 @@ DECLARE
 BEGIN
 	SELECT c.relname AS name, l.parent INTO leaf
 	FROM settle.layout() AS l, pg_partition_tree(('settle.' || l.parent)::regclass) AS t JOIN pg_class AS c ON c.oid = t.relid
-	WHERE l.monthly AND t.level = 1
+	WHERE l.monthly AND t.level = 1 AND c.relname <> l.parent || '_unopened'
 	ORDER BY c.relname LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'cannot change the number of buckets from % to %', present, wanted
@@ -227,6 +227,33 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION settle.change_buckets(integer, integer) IS 'creates the leaves of the account-owned tables anew; refused once one has rows or a month is open';
+
+CREATE FUNCTION settle.refuse_unopened() RETURNS trigger
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	RAISE EXCEPTION 'month % is not open', to_char(NEW.period, 'YYYY-MM')
+		USING ERRCODE = 'ST003', HINT = format('Run SELECT settle_open_period(%L);', to_char(NEW.period, 'YYYY-MM'));
+END $$;
+COMMENT ON FUNCTION settle.refuse_unopened() IS 'error ST003 with the command to run, for rows of a month that is not open';
+
+-- What people load gets a default partition that never holds a row: only there can a row of a month that is not open be
+-- answered with the command to run. Its price: opening a month waits for whoever reads all months at that moment.
+CREATE FUNCTION settle.create_unopened(parent text) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	name CONSTANT text := parent || '_unopened';
+BEGIN
+	IF to_regclass('settle.' || name) IS NOT NULL THEN
+		RETURN;
+	END IF;
+	PERFORM settle.create_partition(parent, name, NULL, NULL, NULL);
+	EXECUTE format('CREATE TRIGGER refuse_unopened BEFORE INSERT ON settle.%I FOR EACH ROW'
+		' EXECUTE FUNCTION settle.refuse_unopened()', name);
+	EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I DEFAULT', parent, name);
+END $$;
+COMMENT ON FUNCTION settle.create_unopened(text) IS 'creates the default partition that refuses rows of months that are not open, unless it is there';
 
 CREATE FUNCTION settle_init(buckets integer DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -251,6 +278,8 @@ BEGIN
 	IF wanted <> present THEN
 		PERFORM settle.change_buckets(present, wanted);
 	END IF;
+	PERFORM settle.create_unopened('usage');
+	PERFORM settle.create_unopened('adjustment');
 	PERFORM settle.create_roles();
 	PERFORM settle.grant_rights();
 	RETURN wanted;
