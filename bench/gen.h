@@ -184,7 +184,7 @@ typedef struct GenUsage {
 
 /* Group of an account (0 = none) and its size; a group's first member is where gen_load writes the group. */
 int64_t account_group(const Gen *gen, int64_t account_id, int *size, bool *first);
-/* Which kind of broken, BROKEN_NOT for nearly all; BROKEN_ACCOUNT for ids above gen->accounts, which only have usage. */
+/* Which kind of broken, BROKEN_NOT for nearly all; BROKEN_ACCOUNT for ids above gen->accounts: they only have usage. */
 Broken account_broken(const Gen *gen, int64_t account_id);
 /* Group, status, subscriptions: what the other parts and usage build on. */
 void account_make(const Gen *gen, int64_t account_id, GenAccount *account);

@@ -53,7 +53,7 @@ account_group(const Gen *gen, int64_t account_id, int *size, bool *first)
 Broken
 account_broken(const Gen *gen, int64_t account_id)
 {
-	/* the accounts are cut into as many stretches of equal length as there are broken ones; each has its own somewhere */
+	/* the accounts are cut into as many stretches of equal length as there are broken ones; each has one somewhere */
 	const int64_t count = gen->broken * BROKEN_ACCOUNT;
 	int64_t length, stretch;
 
@@ -133,7 +133,8 @@ least(int32_t a, int32_t b)
 
 /* Start and end. `over`: it must have ended before the month; `runs`: it must not. */
 static void
-choose_days(const Gen *gen, Random *random, GenSubscription *subscription, const GenProduct *product, bool over, bool runs)
+choose_days(const Gen *gen, Random *random, GenSubscription *subscription, const GenProduct *product, bool over,
+			bool runs)
 {
 	const Period *period = &gen->period;
 	/* up to ten years, the recent ones denser */
@@ -159,7 +160,7 @@ choose_days(const Gen *gen, Random *random, GenSubscription *subscription, const
 	else if (fate < 650)
 		subscription->ended_on = period->to + (int32_t) random_below(random, 700);
 
-	subscription->from = (subscription->started_on > period->from ? subscription->started_on : period->from) - period->from;
+	subscription->from = subscription->started_on > period->from ? subscription->started_on - period->from : 0;
 	subscription->to = least(subscription->ended_on, period->to) - period->from;
 	if (subscription->to < subscription->from)
 		subscription->to = subscription->from;
@@ -437,7 +438,8 @@ choose_units(Random *random, int metric_id)
 static uint32_t
 choose_instant(const Gen *gen, Random *random, int32_t from, int32_t to)
 {
-	static const int hours[24] = {12, 7, 4, 3, 3, 5, 12, 26, 38, 42, 44, 47, 55, 50, 46, 46, 48, 54, 62, 66, 68, 66, 50, 28};
+	static const int hours[24] = {12, 7, 4, 3, 3, 5, 12, 26, 38, 42, 44, 47, 55, 50, 46, 46, 48, 54,
+									  62, 66, 68, 66, 50, 28};
 	const int64_t day = from + random_below(random, to - from);
 	const int64_t hour = random_pick(random, hours, 24);
 	const int64_t ms = (day * 24 + hour) * 3600000 + random_below(random, 3600000);
@@ -516,7 +518,8 @@ account_make_usage(const Gen *gen, const GenAccount *account, GenUsage *rows)
 
 		rows[count++] = (GenUsage){choose_instant(gen, &random, own ? subscription->from : 0,
 												  own ? subscription->to : gen->period.days),
-								   choose_units(&random, metric_id), (uint8_t) metric_id, own ? (uint8_t) (user + 1) : 0};
+								   choose_units(&random, metric_id), (uint8_t) metric_id,
+								   own ? (uint8_t) (user + 1) : 0};
 	}
 	return count;
 }

@@ -5,8 +5,8 @@
  * discount and condition occurs. History is relative to the month: a price that came in eight months ago, one that will
  * come in two months from now and must not apply yet, a product launched on the tenth.
  *
- * Products and discounts are C tables, because accounts are made from them; what only the server reads (prices, charges,
- * tiers, taxes) is SQL text. In those texts a version is (months, days) from the first of the month, NULL = -infinity.
+ * Products and discounts are C tables, because accounts are made from them; what only the server reads (prices,
+ * charges, tiers, taxes) is SQL text. In those texts a version is (months, days) from the first of the month, NULL = -infinity.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,7 +77,8 @@ static const Row rows[] = {
 static const char metrics[] =
 	"INSERT INTO settle.metric (metric_id, code, unit, increment_first, increment_then) VALUES "
 	"(1, 'data_mb', 'MB', 1, 1), (2, 'voice_s', 's', 60, 1), (3, 'voice_intl_s', 's', 30, 6), "
-	"(4, 'sms', 'message', 1, 1), (5, 'lms', 'message', 1, 1), (6, 'roam_mb', 'MB', 1, 1), (7, 'vod_view', 'view', 1, 1)";
+	"(4, 'sms', 'message', 1, 1), (5, 'lms', 'message', 1, 1), (6, 'roam_mb', 'MB', 1, 1), "
+	"(7, 'vod_view', 'view', 1, 1)";
 
 static const char taxes[] = "('" VAT "', NULL::int, 0, 80000, false), ('" VAT "', -60, 0, 100000, false), "
 							"('" VAT "', 2, 0, 120000, false), ('" VAT_INSIDE "', NULL, 0, 100000, true)";
@@ -95,7 +96,8 @@ static const char prices[] =
  * minimum_prorate, maximum, zero_flat
  */
 static const char charges[] =
-	"(1011, 101, 1, NULL::int, 'unlimited', 0, 0, 0, true, NULL::bigint, 'up', NULL::numeric, true, NULL::numeric, false), "
+	"(1011, 101, 1, NULL::int, 'unlimited', 0, 0, 0, true, NULL::bigint, 'up', NULL::numeric, true, "
+	"NULL::numeric, false), "
 	"(1013, 101, 3, NULL, 'per_unit', 3.3, 55, 0, true, NULL, 'up', NULL, true, NULL, false), "
 	"(1021, 102, 1, NULL, 'graduated', 0, 0, 100000, true, NULL, 'up', NULL, true, 25000, false), "
 	"(1023, 102, 3, NULL, 'per_unit', 3.3, 55, 0, true, NULL, 'up', NULL, true, NULL, false), "
@@ -163,13 +165,15 @@ static const Offer offers[] = {
 	{{1, 30, PRODUCT, RECURRING, NONE, 0, 0, 0}, "CONTRACT25", "Contract 25 %", "percent", "25", 1, 10, NULL},
 	{{2, 8, PRODUCT, RECURRING, NONE, 0, 0, 203}, "NET1G", "Internet 1G Promotion", "amount", "5500", 1, 20, NULL},
 	{{3, 14, FAMILY, RECURRING, GROUP_SIZE, 2, HOME, 0}, "HOME2", "Home Together", "percent", "10", 2, 10, NULL},
-	{{4, 12, FAMILY, RECURRING, GROUP_SIZE, 3, F(MOBILE), 0}, "FAMILY3", "Family of Three", "amount", "4400", 2, 20, NULL},
+	{{4, 12, FAMILY, RECURRING, GROUP_SIZE, 3, F(MOBILE), 0}, "FAMILY3", "Family of Three", "amount", "4400", 2, 20,
+		NULL},
 	{{5, 5, BILL, RECURRING, GROUP_SIZE, 4, 0, 0}, "FAMILY4", "Big Family", "percent", "12.5", 3, 10, NULL},
 	{{6, 10, PRODUCT, RECURRING, TENURE_YEARS, 3, 0, 0}, "LOYAL3", "Loyal 3 Years", "percent", "5", 2, 30, NULL},
 	{{7, 8, FAMILY, RECURRING, TENURE_YEARS, 5, HOME, 0}, "LOYAL5", "Loyal 5 Years", "percent", "7", 2, 40, NULL},
 	{{8, 6, PRODUCT, RECURRING, TENURE_YEARS, 7, 0, 0}, "LOYAL7", "Loyal 7 Years", "amount", "3300", 1, 30, NULL},
 	{{9, 3, PRODUCT, USAGE, NONE, 0, 0, 0}, "USE50", "Half the Usage", "percent", "50", 1, 40, NULL},
-	{{10, 3, FAMILY, USAGE, NONE, 0, F(MOBILE) | F(BUNDLE), 0}, "USEFAM", "Mobile Usage 20 %", "percent", "20", 2, 50, NULL},
+	{{10, 3, FAMILY, USAGE, NONE, 0, F(MOBILE) | F(BUNDLE), 0}, "USEFAM", "Mobile Usage 20 %", "percent", "20",
+		2, 50, NULL},
 	{{11, 3, BILL, USAGE, NONE, 0, 0, 0}, "USEBILL", "All Usage 10 %", "percent", "10", 3, 20, NULL},
 	{{12, 3, PRODUCT, USAGE, NONE, 0, 0, 0}, "USECUT", "Usage Voucher", "amount", "3000", 1, 50, NULL},
 	{{13, 3, FAMILY, USAGE, NONE, 0, F(MOBILE), 0}, "USEFAMCUT", "Mobile Usage Voucher", "amount", "2000", 2, 60, NULL},
@@ -356,7 +360,8 @@ catalog_load(PGconn *conn, const Gen *gen, char *error)
 	char month[16];
 
 	ymd_print_day(gen->period.from, month);
-	put(&text, "INSERT INTO settle.currency (code, exponent, rounding_unit, rounding_mode) VALUES ('KRW', 0, 10, 'down')");
+	put(&text, "INSERT INTO settle.currency (code, exponent, rounding_unit, rounding_mode) "
+			   "VALUES ('KRW', 0, 10, 'down')");
 	if (!execute(conn, &text, error) || !load_execute(conn, metrics, error))
 		return false;
 	put(&text, "INSERT INTO settle.tax (code, valid_from, rate_ppm, inclusive) SELECT code, " VALID_FROM
@@ -373,8 +378,8 @@ catalog_load(PGconn *conn, const Gen *gen, char *error)
 			   ", price FROM (VALUES %s) AS t (product, m, d, price)", month, prices);
 	if (!execute(conn, &text, error))
 		return false;
-	put(&text, "INSERT INTO settle.charge (charge_id, product_id, metric_id, valid_from, model, unit_amount, event_amount, "
-			   "included, included_prorate, package_size, package_round, minimum, minimum_prorate, maximum, zero_flat) "
+	put(&text, "INSERT INTO settle.charge (charge_id, product_id, metric_id, valid_from, model, unit_amount, "
+			   "event_amount, included, included_prorate, package_size, package_round, minimum, minimum_prorate, maximum, zero_flat) "
 			   "SELECT c, p, metric, coalesce((date '%s' + make_interval(months => m))::date, '-infinity'), "
 			   "model::settle.charge_model, unit, event, included, ip, size, round::settle.package_round, minimum, mp, "
 			   "maximum, zf FROM (VALUES %s) AS t (c, p, metric, m, model, unit, event, included, ip, size, round, "

@@ -3,8 +3,8 @@
  *
  * The account-owned tables go one after the other in order of account_id, which is how a migration fills them. Usage
  * goes in order of time, accounts interleaved, which is how it arrives: all rows are laid out in memory first, 16 bytes
- * each. Accounts are made twice for that, once to count the rows of each stretch of time and once to place them, so that
- * no second copy is needed for sorting.
+ * each. Accounts are made twice for that, once to count the rows of each stretch of time and once to place them, so
+ * that no second copy is needed for sorting.
  */
 #include <stdio.h>
 #include <stdlib.h>

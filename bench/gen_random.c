@@ -1,8 +1,8 @@
 /*
  * gen_random.c: the random numbers of bench/generate (see gen.h).
  *
- * SplitMix64: a counter through a bijective mixer. Any stream starts anywhere at no cost, which is what makes an account
- * a pure function of its number.
+ * SplitMix64: a counter through a bijective mixer. Any stream starts anywhere at no cost, which is what makes an
+ * account a pure function of its number.
  */
 #include "gen.h"
 

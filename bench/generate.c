@@ -215,14 +215,14 @@ check_empty(PGconn *conn, const Options *options)
 		snprintf(sql, sizeof(sql), "SELECT 'x' FROM settle.%s LIMIT 1", owned[i]);
 		snprintf(error, sizeof(error), "table settle.%s is not empty", owned[i]);
 		if (*ask(conn, sql) != '\0')
-			stop(conn, error, "Load into a new database, or TRUNCATE the account tables and the month's usage and adjustment.");
+			stop(conn, error, "Load into a new database, or TRUNCATE the accounts' tables, usage and adjustment.");
 	}
 	for (size_t i = 0; options->catalog && i < sizeof(catalog) / sizeof(*catalog); i++)
 	{
 		snprintf(sql, sizeof(sql), "SELECT 'x' FROM settle.%s LIMIT 1", catalog[i]);
 		snprintf(error, sizeof(error), "table settle.%s is not empty", catalog[i]);
 		if (*ask(conn, sql) != '\0')
-			stop(conn, error, "Load into a new database, or keep the catalogue with --no-catalog if this program wrote it.");
+			stop(conn, error, "Load into a new database, or use --no-catalog if this program wrote it.");
 	}
 	if (!options->catalog &&
 		strcmp(ask(conn, "SELECT count(*) FROM settle.product WHERE code IN ('M5G-PREM', 'X-NOPRICE')"), "2") != 0)

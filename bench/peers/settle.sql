@@ -9,8 +9,6 @@
 --   CALL peer.settle('2024-05-01', 0, 2);                   session 0 of 2: every second bucket, one transaction each
 --   CALL peer.settle('2024-05-01', 1, 2);                   session 1 of 2, at the same time
 --
--- The sessions need PGOPTIONS='-c temp_buffers=512MB': it cannot be set once temporary tables were used.
---
 -- How it is made fast:
 --   * One bucket at a time, from leaf to leaf. Every hash table then fits work_mem, nothing is routed through the
 --     partitioned parents, and sessions share nothing. One statement over whole tables spills, and PostgreSQL does not
@@ -60,11 +58,10 @@ BEGIN
 			lead(t.valid_from, 1, 'infinity') OVER (PARTITION BY t.code ORDER BY t.valid_from) AS valid_to
 		FROM settle.tax AS t JOIN peer.tax_rate AS r USING (code, rate_ppm, inclusive)
 	)
-	SELECT p.product_id, greatest(c.valid_from, r.valid_from, '-infinity') AS span_from, least(c.valid_to, r.valid_to) AS
-			span_to,
-		c.unit_price, round(c.unit_price)::bigint AS whole_month, p.proration = 'none' AS whole, p.proration = 'thirty' AS
-			thirty,
-		p.refund_days, r.tax_id, c.unit_price < 0 OR (p.tax_code IS NOT NULL AND r.tax_id IS NULL) AS bad
+	SELECT p.product_id, greatest(c.valid_from, r.valid_from) AS span_from, least(c.valid_to, r.valid_to) AS span_to,
+		c.unit_price, round(c.unit_price)::bigint AS whole_month,
+		p.proration = 'none' AS whole, p.proration = 'thirty' AS thirty, p.refund_days, r.tax_id,
+		c.unit_price < 0 OR (p.tax_code IS NOT NULL AND r.tax_id IS NULL) AS bad
 	FROM settle.product AS p
 	JOIN prices AS c ON c.product_id = p.product_id AND c.valid_to > month AND c.valid_from < after
 	LEFT JOIN rates AS r ON r.code = p.tax_code AND r.valid_to > c.valid_from AND r.valid_from < c.valid_to
@@ -148,6 +145,10 @@ DECLARE
 	rounds integer;
 	bills bigint;
 BEGIN
+	-- Temporary tables must stay in memory; the size can only be set before a session first uses one.
+	IF current_setting('temp_buffers') <> '512MB' THEN
+		PERFORM set_config('temp_buffers', '512MB', false);
+	END IF;
 	DROP TABLE IF EXISTS pg_temp.item, pg_temp.used, pg_temp.pool, pg_temp.bad, pg_temp.given, pg_temp.pair, pg_temp.share;
 
 	-- Items, part one: a subscription's month. metric_id 0; amount NULL when it was cancelled in time. num / den is the part
