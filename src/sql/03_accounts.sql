@@ -6,7 +6,7 @@ CREATE TABLE settle.account_group (
 	group_id bigint CONSTRAINT account_group_key PRIMARY KEY,
 	name text
 );
-COMMENT ON TABLE settle.account_group IS 'families and other groups of accounts; their size is counted when a run starts and frozen for it';
+COMMENT ON TABLE settle.account_group IS 'families and other groups of accounts; their size, the members that are not closed, is counted when a run starts and frozen for it';
 COMMENT ON COLUMN settle.account_group.group_id IS 'identifier, chosen by the caller';
 COMMENT ON COLUMN settle.account_group.name IS 'label for operators; no personal data';
 
