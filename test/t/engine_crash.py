@@ -142,15 +142,15 @@ class Crash:
             self.tests.check(False, f"{name}: the run goes on", error)
         self.compare(name)
 
-    def strike(self, role, blow):
+    def strike(self, role, blow, query=RUN, share=0.9):
         """Disturbs a run at a random moment before its end: tries again when it was too fast. Returns the client."""
         for _ in range(20):
             self.clone()
-            client = self.begin()
+            client = self.begin(query)
             if self.wait_process("settle leader") is None:
                 finish(client)
                 continue
-            time.sleep(self.random.random() * self.duration * 0.9)
+            time.sleep(self.random.random() * self.duration * share)
             victim = self.wait_process(role, timeout=0.05)
             if victim is not None and blow(victim):
                 return client
@@ -219,10 +219,14 @@ class Crash:
             name = f"{how} of the leader"
             blow = self.signal(signal.SIGTERM) if how == "SIGTERM" else (
                 lambda pid: self.value(f"SELECT pg_terminate_backend({pid})") == "t")
-            client = self.strike("settle leader", blow)
+            # with small chunks it takes seconds, so that workers that went on alone would be seen
+            client = self.strike("settle leader", blow, RUN.replace("200", "5"), share=0.2)
             began = time.monotonic()
             self.wait_gone()
             self.tests.check(time.monotonic() - began < 2, f"{name}: all processes end soon", time.monotonic() - began)
+            if self.value("SELECT state FROM settle.run") != "completed":
+                self.tests.equal(self.value("SELECT bool_or(state = 'pending') FROM settle.run_slice"), "t",
+                                 f"{name}: its workers end with it")
             code, _, errors = finish(client)
             if code == 0:
                 self.compare(name)

@@ -222,7 +222,7 @@ class Vectors:
     def subscribe(self, account, product, vector, starts=None, ends=None):
         subscription = self.number("subscription")
         self.insert("subscription", account_id=account, subscription_id=subscription, product_id=product,
-                    started_on=starts or "2000-01-01", ended_on=ends or next_month(vector["month"]))
+                    started_on=starts or vector["month"] + "-01", ended_on=ends or next_month(vector["month"]))
         return subscription
 
     def add_charge(self, product, vector, shape, model="per_unit"):

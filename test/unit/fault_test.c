@@ -133,6 +133,9 @@ each_fault(void)
 	Rig *rig = sound();
 
 	EXPECT_BILL(rig, 1000 + 100 + 500 - 100 + 150);
+	rig->account.has_group = false;
+	rig->account.group_size = -1;
+	EXPECT_BILL(rig, 1650); /* without a group its size means nothing */
 	rig_free(rig);
 	for (size_t i = 0; i < count; i++)
 	{

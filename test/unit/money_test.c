@@ -72,6 +72,7 @@ arithmetic(void)
 	CHECK(!amount_mul(two64, two64 / 2, &result));
 	CHECK(!amount_mul((Amount) UINT64_MAX, (Amount) UINT64_MAX, &result));
 	CHECK(!amount_mul(-two64, two64, &result));
+	CHECK(!amount_mul((Amount) 1 << 100, (Amount) 1 << 40, &result)); /* the high part alone overflows */
 	CHECK(amount_mul(two64, two64 / 2 - 1, &result) && result == two64 * (two64 / 2 - 1));
 }
 

@@ -228,7 +228,8 @@ static inline void
 rig_check_bill(const Rig *rig)
 {
 	const Bill *bill = &rig->bill;
-	int64_t kinds[LINE_KIND_COUNT] = {0}, sum = 0, discounted = 0;
+	/* wider than a bill: uncapped usage alone may exceed 64 bits where usage and maximum together do not */
+	Amount kinds[LINE_KIND_COUNT] = {0}, sum = 0, discounted = 0;
 	bool ordered = true, bounded = true;
 
 	for (int32_t i = 0; i < bill->line_count; i++)
@@ -257,18 +258,18 @@ rig_check_bill(const Rig *rig)
 		check_passed++;
 		return;
 	}
-	CHECK_INT(sum, bill->total);
+	CHECK(sum == bill->total);
 	CHECK(bill->total >= 0);
 	CHECK(ordered);
 	CHECK(bounded);
-	CHECK_INT(discounted, bill->discount);
-	CHECK_INT(bill->recurring, kinds[LINE_RECURRING]);
-	CHECK_INT(bill->usage, kinds[LINE_USAGE] + kinds[LINE_MINIMUM] + kinds[LINE_MAXIMUM]);
-	CHECK_INT(bill->one_off, kinds[LINE_ADJUSTMENT]);
-	CHECK_INT(bill->discount, kinds[LINE_DISCOUNT]);
-	CHECK_INT(bill->tax, kinds[LINE_TAX]);
-	CHECK_INT(bill->rounding, kinds[LINE_ROUNDING]);
-	CHECK_INT(bill->credit_forward, kinds[LINE_CREDIT_FORWARD]);
+	CHECK(discounted == bill->discount);
+	CHECK(bill->recurring == kinds[LINE_RECURRING]);
+	CHECK(bill->usage == kinds[LINE_USAGE] + kinds[LINE_MINIMUM] + kinds[LINE_MAXIMUM]);
+	CHECK(bill->one_off == kinds[LINE_ADJUSTMENT]);
+	CHECK(bill->discount == kinds[LINE_DISCOUNT]);
+	CHECK(bill->tax == kinds[LINE_TAX]);
+	CHECK(bill->rounding == kinds[LINE_ROUNDING]);
+	CHECK(bill->credit_forward == kinds[LINE_CREDIT_FORWARD]);
 }
 
 static inline Outcome
