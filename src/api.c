@@ -316,6 +316,9 @@ check_transaction(void)
 							   XactIsoLevel == XACT_SERIALIZABLE ? "serializable" : "repeatable read"),
 						errdetail("The transaction would go on reading the state from before the run."),
 						errhint("Call it in a read committed transaction.")));
+	if (XactReadOnly && !RecoveryInProgress())
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("settle_run cannot be called in a read-only transaction")));
 	if (RecoveryInProgress())
 		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("settle_run cannot be called during recovery"),
 						errhint("Call it on the primary server.")));

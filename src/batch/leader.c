@@ -93,6 +93,9 @@ refuse_active(Period period)
 	ymd_print_month(period.from, month);
 	sql_begin("settle: another run is active");
 	const int64 run_id = run_find_active(period);
+	if (run_id == 0) /* it is so young that its row is not committed */
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE), errmsg("%s is being settled already", month),
+						errhint("Watch it in settle.run_progress.")));
 	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE),
 					errmsg("%s is being settled already, by run " INT64_FORMAT, month, run_id),
 					errhint("Watch it in settle.run_progress, or stop it with settle_stop(" INT64_FORMAT ").", run_id)));
@@ -250,9 +253,10 @@ lead(RunShared *shared)
 	const int64 run_id = open_run(shared);
 	load_counters(shared, run_id);
 	MemoryContext before = MemoryContextSwitchTo(run_context);
-	crew = (Crew){.run = run_load(run_id), .shared = shared, .segment = leader_segment};
+	Run *run = run_load(run_id);
 	MemoryContextSwitchTo(before);
 	sql_commit();
+	crew = (Crew){.run = run, .shared = shared, .segment = leader_segment};
 	shared->attempt = crew.run->attempt;
 	shared_reply(shared, REPLY_RUNNING, run_id);
 

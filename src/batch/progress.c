@@ -3,6 +3,8 @@
  */
 #include "compat.h"
 
+#include "mb/pg_wchar.h"
+
 #include "batch/shared.h"
 #include "batch/step.h"
 #include "store/sql.h"
@@ -27,14 +29,24 @@ shared_read_reply(RunShared *shared, int64 *run_id, Failure *failure)
 	return reply;
 }
 
+/* As much as fits, cut between characters: it is stored in a table. */
+static void
+keep_text(char *target, size_t size, const char *text)
+{
+	const int len = pg_mbcliplen(text, (int) strlen(text), (int) size - 1);
+
+	memcpy(target, text, len);
+	target[len] = '\0';
+}
+
 void
 shared_fail(RunShared *shared, const ErrorData *error)
 {
 	Failure failure = {.sqlstate = error->sqlerrcode};
 
-	strlcpy(failure.message, error->message ? error->message : "unknown error", sizeof(failure.message));
-	strlcpy(failure.detail, error->detail ? error->detail : "", sizeof(failure.detail));
-	strlcpy(failure.hint, error->hint ? error->hint : "", sizeof(failure.hint));
+	keep_text(failure.message, sizeof(failure.message), error->message ? error->message : "unknown error");
+	keep_text(failure.detail, sizeof(failure.detail), error->detail ? error->detail : "");
+	keep_text(failure.hint, sizeof(failure.hint), error->hint ? error->hint : "");
 
 	SpinLockAcquire(&shared->mutex);
 	if (shared->failure.sqlstate == 0)

@@ -14,6 +14,7 @@
 
 #include "common/payload.h"
 #include "outbox/emit.h"
+#include "store/origin.h"
 #include "store/sql.h"
 
 #define FIRST_PAYLOAD_SIZE 4096
@@ -196,6 +197,8 @@ emit_run(int64 run_id, const char *what)
 
 	snprintf(key, sizeof(key), "%s_at", what);
 	payload_run(&json, &payload, key);
+	if (json.full)
+		elog(ERROR, "event of run " INT64_FORMAT " does not fit", run_id);
 	ymd_print_month(period, month);
 
 	SqlParams row = {0};
@@ -203,6 +206,8 @@ emit_run(int64 run_id, const char *what)
 	sql_add_text(&row, psprintf("run.%s.v1", what));
 	sql_add_text(&row, psprintf("run/%s/%s/%d/%s", month, payload.kind, ordinal, what));
 	sql_add_text(&row, pnstrdup(json.text, json.len));
+	/* A caller may have hidden its bulk rows; an event never is. */
+	origin_hide(false);
 	sql_execute("INSERT INTO settle.outbox (created_at, period, event_type, event_id, payload) VALUES (now(), $1, $2, $3, $4)",
 				&row);
 }

@@ -30,7 +30,7 @@ typedef struct Loader {
 static void
 loader_query(Loader *loader, const char *query)
 {
-	loader->row_count = sql_execute(query, NULL);
+	loader->row_count = sql_select(query, NULL);
 	for (uint64 row = 0; row < loader->row_count; row++)
 		for (int column = 1; column <= SPI_tuptable->tupdesc->natts; column++)
 		{
@@ -91,6 +91,16 @@ is_null(uint64 row, int column)
 
 	(void) sql_datum(row, column, &isnull);
 	return isnull;
+}
+
+/* One snapshot and the foreign keys say that a parent is there; a replica or a restore may have switched them off. */
+static void
+check_parent(bool found, const char *child, const char *parent, int32 id)
+{
+	if (!found)
+		ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+						errmsg("a row of settle.%s names %s %d, which does not exist", child, parent, id),
+						errhint("Correct the catalogue.")));
 }
 
 static void
@@ -207,6 +217,8 @@ load_prices(Loader *loader, Product *products, int32_t product_count)
 	{
 		while (owner < product_count && products[owner].product_id < sql_int4(row, 1))
 			owner++;
+		check_parent(owner < product_count && products[owner].product_id == sql_int4(row, 1), "price", "product",
+					 sql_int4(row, 1));
 		if (products[owner].price_count++ == 0)
 			products[owner].prices = &prices[row];
 		prices[row].valid_from = read_day(row, 2, DAY_MIN);
@@ -253,6 +265,8 @@ load_charges(Loader *loader, Product *products, int32_t product_count)
 	{
 		while (owner < product_count && products[owner].product_id < sql_int4(row, 2))
 			owner++;
+		check_parent(owner < product_count && products[owner].product_id == sql_int4(row, 2), "charge", "product",
+					 sql_int4(row, 2));
 		if (products[owner].charge_count++ == 0)
 			products[owner].charges = &charges[row];
 		read_charge(&charges[row], row);
@@ -286,6 +300,8 @@ load_tiers(Loader *loader, Charge *charges, uint64 charge_count)
 	{
 		while (owner < charge_count && by_id[owner]->charge_id < sql_int4(row, 1))
 			owner++;
+		check_parent(owner < charge_count && by_id[owner]->charge_id == sql_int4(row, 1), "charge_tier", "charge",
+					 sql_int4(row, 1));
 		Charge *charge = by_id[owner];
 		if (charge->tier_count++ == 0)
 			charge->tiers = &tiers[row];
@@ -351,6 +367,8 @@ load_discount_families(Loader *loader)
 	{
 		while (owner < count && discounts[owner].discount_id < sql_int4(row, 1))
 			owner++;
+		check_parent(owner < count && discounts[owner].discount_id == sql_int4(row, 1), "discount", "discount",
+					 sql_int4(row, 1));
 		if (discounts[owner].family_count++ == 0)
 			discounts[owner].families = &families[row];
 		families[row] = family_number(loader, sql_text(row, 2));

@@ -151,7 +151,7 @@ sum_table(MemoryContext context, uint32 size)
 static uint32
 sum_hash(uint32 owner, int64 subscription_id, int32 metric_id)
 {
-	return (uint32) mix64(((uint64) owner << 32) ^ ((uint64) (uint32) metric_id << 24) ^ (uint64) subscription_id);
+	return (uint32) mix64(mix64(((uint64) owner << 32) | (uint32) metric_id) ^ (uint64) subscription_id);
 }
 
 void

@@ -21,7 +21,9 @@ origin_hide(bool hide)
 	}
 	else if (!hide && hiding)
 	{
-		replorigin_session_origin = InvalidRepOriginId;
+		/* unless the session set up an origin of its own meanwhile */
+		if (replorigin_session_origin == DoNotReplicateId)
+			replorigin_session_origin = InvalidRepOriginId;
 		hiding = false;
 	}
 }

@@ -58,9 +58,10 @@ usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 qu
 {
 	uint64 digest = mix64((uint64) occurred_at);
 
+	/* each field is mixed in by itself, so that no two of them can stand in for each other */
 	digest = mix64(digest ^ (uint64) quantity);
-	return mix64(digest ^ ((uint64) subscription_id << 32) ^ (uint32) metric_id ^
-						((uint64) subscription_id >> 32));
+	digest = mix64(digest ^ (uint64) subscription_id);
+	return mix64(digest ^ (uint32) metric_id);
 }
 
 /* Place of an account; one that is not there yet is added as not existing. */

@@ -11,6 +11,7 @@
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/guc.h"
@@ -41,9 +42,9 @@ struct Results {
 static Oid
 table_oid(const char *name)
 {
-	const RangeVar *relation = makeRangeVarFromNameList(stringToQualifiedNameList(name));
+	const char *table = strchr(name, '.') + 1; /* "settle.bill_2024_05_b03" */
 
-	return RangeVarGetRelid(relation, NoLock, false);
+	return RangeVarGetRelid(makeRangeVar("settle", pstrdup(table), -1), NoLock, false);
 }
 
 static char *
@@ -199,7 +200,7 @@ results_check(int32 month)
 	const uint64 count =
 		sql_execute("SELECT relid::oid, CASE root WHEN 'bill' THEN 21 WHEN 'bill_line' THEN 16 ELSE 6 END"
 					" FROM unnest(ARRAY['bill', 'bill_line', 'outbox']) AS root,"
-					" LATERAL (SELECT relid FROM pg_partition_tree(format('settle.%I', root)::regclass) WHERE level = 0"
+					" LATERAL (SELECT format('settle.%I', root)::regclass AS relid"
 					"  UNION ALL SELECT relid FROM pg_partition_tree(('settle.' || settle.leaf_name(root, $1, NULL))::regclass)) AS tree",
 					&params);
 	Leaf *leaves = palloc(Max(count, 1) * sizeof(Leaf));
@@ -212,22 +213,42 @@ results_check(int32 month)
 }
 
 /*
+ * A VACUUM, an index build or the like may hold the leaf for an hour. Statistics are not worth waiting for, let alone
+ * failing a run for: the next VACUUM or autoanalyze makes up for them.
+ */
+static bool
+lock_for_maintenance(const char *leaf)
+{
+	if (ConditionalLockRelationOid(table_oid(leaf), ShareUpdateExclusiveLock))
+		return true;
+	ereport(LOG, (errmsg("table \"%s\" is locked by another session, so it is not analyzed", leaf)));
+	return false;
+}
+
+/*
  * A sample of 3000 rows a leaf is plenty for tables that are this regular, and ten times cheaper than the default.
  */
 void
 results_finish(int32 month, int bucket)
 {
+	const char *bills = leaf_name_of_month("bill", month, bucket);
+	const char *lines = leaf_name_of_month("bill_line", month, bucket);
 	const int level = NewGUCNestLevel();
 
 	(void) set_config_option("default_statistics_target", "10", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill", month, bucket)), NULL);
-	sql_execute(psprintf("ANALYZE %s", leaf_name_of_month("bill_line", month, bucket)), NULL);
-	/* The block ranges that were just filled: until then a search has to read them all. */
-	SqlParams params = {0};
-	sql_add_text(&params, leaf_name_of_month("bill_line", month, bucket));
-	sql_execute("SELECT pg_catalog.brin_summarize_new_values(i.indexrelid) FROM pg_catalog.pg_index AS i"
-				" JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am AS a ON a.oid = c.relam"
-				" WHERE i.indrelid = $1::regclass AND a.amname = 'brin'",
-				&params);
+	if (lock_for_maintenance(bills))
+		sql_execute(psprintf("ANALYZE %s", bills), NULL);
+	if (lock_for_maintenance(lines))
+	{
+		SqlParams params = {0};
+
+		sql_execute(psprintf("ANALYZE %s", lines), NULL);
+		/* The block ranges that were just filled: until then a search has to read them all. */
+		sql_add_text(&params, lines);
+		sql_execute("SELECT pg_catalog.brin_summarize_new_values(i.indexrelid) FROM pg_catalog.pg_index AS i"
+					" JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am AS a ON a.oid = c.relam"
+					" WHERE i.indrelid = $1::regclass AND a.amname = 'brin'",
+					&params);
+	}
 	AtEOXact_GUC(true, level);
 }

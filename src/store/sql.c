@@ -103,8 +103,11 @@ sql_begin(const char *activity)
 	StartTransactionCommand();
 	sql_enter();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	pgstat_report_activity(STATE_RUNNING, activity);
-	debug_query_string = activity;
+	/* Static: an error is reported after the frame that made the text is gone. */
+	static char statement[128];
+	strlcpy(statement, activity, sizeof(statement));
+	pgstat_report_activity(STATE_RUNNING, statement);
+	debug_query_string = statement;
 
 	/* An error resets both to what they were at StartTransactionCommand(). */
 	GetUserIdAndSecContext(&saved_role, &saved_security);
@@ -156,13 +159,14 @@ param_list(const SqlParams *params)
 }
 
 static void
-run_statement(const char *statement, const SqlParams *params, DestReceiver *dest)
+run_statement(const char *statement, const SqlParams *params, bool read_only, DestReceiver *dest)
 {
 	/* SPI leaves its own context behind; callers keep theirs. */
 	MemoryContext caller = CurrentMemoryContext;
 	SPIExecuteOptions options = {0};
 
 	options.params = param_list(params);
+	options.read_only = read_only;
 	options.dest = dest;
 	const int result = SPI_execute_extended(statement, &options);
 	MemoryContextSwitchTo(caller);
@@ -173,7 +177,14 @@ run_statement(const char *statement, const SqlParams *params, DestReceiver *dest
 uint64
 sql_execute(const char *statement, const SqlParams *params)
 {
-	run_statement(statement, params, NULL);
+	run_statement(statement, params, false, NULL);
+	return SPI_processed;
+}
+
+uint64
+sql_select(const char *query, const SqlParams *params)
+{
+	run_statement(query, params, true, NULL);
 	return SPI_processed;
 }
 
@@ -217,7 +228,7 @@ sql_read(const char *query, const SqlParams *params, SqlRow row, void *arg)
 		.arg = arg,
 	};
 
-	run_statement(query, params, &receiver.base);
+	run_statement(query, params, true, &receiver.base);
 }
 
 Datum

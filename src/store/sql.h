@@ -46,7 +46,13 @@ extern Oid sql_owner(void);
 /* Runs a statement and returns the rows processed; RETURNING rows are in SPI_tuptable. params may be NULL. */
 extern uint64 sql_execute(const char *statement, const SqlParams *params);
 
-/* Runs a query and hands each row to the callback, which must copy what it keeps. */
+/*
+ * The same for a query, under the snapshot that sql_begin() or the caller's statement took: all such reads of one
+ * transaction, and of sql_read(), see one state of the database.
+ */
+extern uint64 sql_select(const char *query, const SqlParams *params);
+
+/* Runs a query under that snapshot and hands each row to the callback, which must copy what it keeps. */
 typedef void (*SqlRow)(TupleTableSlot *slot, void *arg);
 extern void sql_read(const char *query, const SqlParams *params, SqlRow row, void *arg);
 

@@ -96,7 +96,7 @@ INSERT INTO settle.adjustment (account_id, adjustment_id, amount, period, tax_co
 INSERT INTO settle.subscription (account_id, subscription_id, product_id, started_on, ended_on, quantity) VALUES (37, 2, 999, '2023-01-01', '2024-05-01', -1);
 INSERT INTO settle.subscription (account_id, subscription_id, product_id, started_on) SELECT 44, id, 1, '2024-05-01' FROM generate_series(2, 500) AS id;
 INSERT INTO settle.usage (account_id, subscription_id, occurred_at, quantity, metric_id, period, event_id)
-SELECT 44, id, '2024-05-05', id, 1, '2024-05-01', 'x' FROM generate_series(1, 500) AS id;
+SELECT 44, id, '2024-05-05', id, 1, '2024-05-01', id FROM generate_series(1, 500) AS id;
 UPDATE settle.subscription SET started_on = '-infinity', ended_on = 'infinity' WHERE account_id = 45;
 INSERT INTO settle.subscription (account_id, subscription_id, product_id, started_on) VALUES (45, 2, 1, 'infinity');
 INSERT INTO settle.discount_grant (account_id, grant_id, discount_id, starts_on, ends_on) VALUES (45, 1, 8, '-infinity', 'infinity');

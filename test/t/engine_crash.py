@@ -225,7 +225,7 @@ class Crash:
             self.wait_gone()
             self.tests.check(time.monotonic() - began < 2, f"{name}: all processes end soon", time.monotonic() - began)
             if self.value("SELECT state FROM settle.run") != "completed":
-                self.tests.equal(self.value("SELECT bool_or(state = 'pending') FROM settle.run_slice"), "t",
+                self.tests.equal(self.value("SELECT count(*) = 0 OR bool_or(state = 'pending') FROM settle.run_slice"), "t",
                                  f"{name}: its workers end with it")
             code, _, errors = finish(client)
             if code == 0:
@@ -233,6 +233,60 @@ class Crash:
                 continue
             self.tests.check("ST006" in errors and "settle_run again" in errors, f"{name}: the caller is told", errors)
             self.resume(name)
+
+    def run_when_free(self, name):
+        """Calls settle_run() at once, and again while the month is still held."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            seen = self.value(RUN)
+            if "ST001" not in seen:
+                return self.tests.check(seen == "1" or "ST002" in seen, f"{name}: the next run takes over", seen)
+            time.sleep(0.02)
+        self.tests.check(False, f"{name}: the month is free again")
+
+    def test_fence(self):
+        """Another attempt stands in the rows: everybody stops at the next chunk and writes nothing more."""
+        name = "a fenced run"
+        fence = ("BEGIN; UPDATE settle.run SET attempt = attempt + 1;"
+                 " UPDATE settle.run_slice SET attempt = attempt + 1 WHERE state <> 'done'; COMMIT;"
+                 " SELECT count(*) > 0 FROM settle.run_slice WHERE state <> 'done'")
+        client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("200", "20"), share=0.2)
+        bills = self.value("SELECT count(*) FROM settle.bill")
+        code, _, errors = finish(client)
+        self.tests.check(code != 0 and "taken over" in errors, f"{name}: the leader says so", errors)
+        self.tests.check(self.wait_gone(), f"{name}: its processes end")
+        self.tests.equal(self.value("SELECT count(*) FROM settle.bill"), bills, f"{name}: nothing is written any more")
+        self.tests.equal(self.value("SELECT state FROM settle.run"), "running", f"{name}: its state is left to the other")
+        self.resume(name)
+
+    def test_take_over(self):
+        """The leader ends and the next one begins while a worker of the first is alive, or hangs in a chunk."""
+        for hangs in (False, False, True, True, True):
+            name = f"a new leader while an old worker {'hangs' if hangs else 'works'}"
+            worker = []
+
+            def blow(leader):
+                worker[:] = self.server.children("settle worker")
+                try:
+                    for pid in worker if hangs else []:
+                        os.kill(pid, signal.SIGSTOP)
+                    os.kill(leader, signal.SIGTERM)
+                    return bool(worker)
+                except ProcessLookupError:
+                    for pid in worker if hangs else []:
+                        os.kill(pid, signal.SIGCONT)
+                    return False
+
+            client = self.strike("settle leader", blow, RUN.replace("200", "20"), share=0.2)
+            if hangs:
+                next_client = self.begin()
+                time.sleep(2)
+                for pid in worker:
+                    os.kill(pid, signal.SIGCONT)
+                finish(next_client)
+            self.run_when_free(name)
+            finish(client)
+            self.compare(name)
 
     def test_cancel_caller(self):
         name = "cancel of the caller"
@@ -305,6 +359,49 @@ class Crash:
         self.compare(name)
         third = self.value(RUN)
         self.tests.check("ST002" in third and "by run 1" in third, f"{name}: settled already", third)
+
+    def test_two_at_once_early(self):
+        """The first holds the month but waits for a lock before its row is there."""
+        name = "a run that has no row yet"
+        self.clone()
+        holder = self.begin("BEGIN; LOCK TABLE settle.run_slice IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1.5)")
+        time.sleep(0.3)
+        client = self.begin()
+        self.wait_process("settle leader")
+        time.sleep(0.3)
+        second = self.value(RUN)
+        self.tests.check("ST001" in second and "run 0" not in second, f"{name}: the second is refused", second)
+        finish(holder)
+        code, _, errors = finish(client)
+        self.tests.equal(code, 0, f"{name}: it goes on {errors if code else ''}")
+        self.compare(name)
+
+    def test_cancel_process(self):
+        for role in ("settle worker", "settle leader"):
+            name = f"pg_cancel_backend of a {role}"
+            code, _, errors = finish(self.strike(role, lambda pid: self.value(f"SELECT pg_cancel_backend({pid})") == "t"))
+            if code == 0:
+                self.compare(name)
+                continue
+            self.tests.check("57014" in errors, f"{name}: the caller is told", errors)
+            self.tests.check(self.wait_gone(), f"{name}: all processes end")
+            self.tests.equal(self.value("SELECT state FROM settle.run"), "failed", f"{name}: the run fails")
+            self.resume(name)
+
+    def test_busy_tables(self):
+        """As under a long VACUUM of bills: the run neither waits for it nor fails."""
+        name = "tables under maintenance"
+        self.clone()
+        tables = [f"settle.{table}_2024_05_b{bucket:02}" for table in ("bill", "bill_line") for bucket in range(4)]
+        holder = self.begin(f"BEGIN; LOCK TABLE {', '.join(tables)} IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_sleep(30)")
+        time.sleep(0.5)
+        began = time.monotonic()
+        code, _, errors = finish(self.begin())
+        self.tests.check(code == 0 and time.monotonic() - began < 20, f"{name}: it settles", errors)
+        holder.kill()
+        self.value("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()")
+        finish(holder)
+        self.compare(name)
 
     def test_race_of_two(self):
         for _ in range(3):

@@ -81,7 +81,7 @@ class Limits:
             INSERT INTO settle.subscription (account_id, subscription_id, product_id, started_on)
             SELECT 7, id, 1, '2024-01-01' FROM generate_series(2, 20000) AS id;
             INSERT INTO settle.usage (account_id, subscription_id, occurred_at, quantity, metric_id, period, event_id)
-            SELECT 7, id, '2024-06-05', 10, 1, '2024-06-01', 'x' FROM generate_series(1, 20000) AS id;
+            SELECT 7, id, '2024-06-05', 10, 1, '2024-06-01', id FROM generate_series(1, 20000) AS id;
             INSERT INTO settle.adjustment (account_id, adjustment_id, amount, period, description)
             SELECT 7, id, 1, '2024-06-01', repeat('가"', 500) FROM generate_series(1, 3000) AS id;
             INSERT INTO settle.adjustment (account_id, adjustment_id, amount, period, description)
