@@ -176,7 +176,7 @@ copy_tree() {
 # without bitcode for the JIT: it doubles the time and changes nothing here
 build_tree() {
 	[ -d "$1" ] || copy_tree "$1" || return 1
-	make -C "$1" -j"$(nproc)" with_llvm=no COPT=-Werror PG_CONFIG="$PG_CONFIG" && make -C "$1/bench" -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
+	make -s -C "$1" -j"$(nproc)" with_llvm=no COPT=-Werror PG_CONFIG="$PG_CONFIG" && make -s -C "$1/bench" -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
 }
 
 install_tree() {

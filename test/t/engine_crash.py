@@ -223,9 +223,9 @@ class Crash:
             client = self.strike("settle leader", blow, RUN.replace("200", "5"), share=0.2)
             began = time.monotonic()
             self.wait_gone()
-            self.tests.check(time.monotonic() - began < 2, f"{name}: all processes end soon", time.monotonic() - began)
+            self.tests.check(time.monotonic() - began < 20, f"{name}: all processes end soon", time.monotonic() - began)
             if self.value("SELECT state FROM settle.run") != "completed":
-                self.tests.equal(self.value("SELECT count(*) = 0 OR bool_or(state = 'pending') FROM settle.run_slice"), "t",
+                self.tests.equal(self.value("SELECT count(*) = 0 OR bool_or(state <> 'done') FROM settle.run_slice"), "t",
                                  f"{name}: its workers end with it")
             code, _, errors = finish(client)
             if code == 0:
