@@ -162,6 +162,7 @@ slice_open_count(const Run *run)
 	SqlParams params = {0};
 
 	sql_add_int8(&params, run->run_id);
-	sql_execute("SELECT count(*)::int FROM settle.run_slice WHERE run_id = $1 AND state <> 'done'", &params);
+	sql_add_int4(&params, run->attempt);
+	sql_execute("SELECT count(*)::int FROM settle.run_slice WHERE run_id = $1 AND attempt = $2 AND state <> 'done'", &params);
 	return sql_int4(0, 1);
 }

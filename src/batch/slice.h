@@ -25,7 +25,7 @@ extern LoopEnd slice_loop(const Run *run, const StepOps *ops, void *step, RunSha
 
 /* Leader, in a transaction: gives back the slices whose process is not among the living; returns how many. */
 extern int slice_release(const Run *run, const int *live_pids, int live_count);
-/* Slices that are not done. */
+/* Slices of this attempt that are not done: a leader that was fenced has none left to wait for. */
 extern int slice_open_count(const Run *run);
 
 /* One chunk in one transaction (chunk.c). */

@@ -250,7 +250,7 @@ class Crash:
         fence = ("BEGIN; UPDATE settle.run SET attempt = attempt + 1;"
                  " UPDATE settle.run_slice SET attempt = attempt + 1 WHERE state <> 'done'; COMMIT;"
                  " SELECT count(*) > 0 FROM settle.run_slice WHERE state <> 'done'")
-        client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("200", "20"), share=0.2)
+        client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("200", "20"), share=0.6)
         bills = self.value("SELECT count(*) FROM settle.bill")
         code, _, errors = finish(client)
         self.tests.check(code != 0 and "taken over" in errors, f"{name}: the leader says so", errors)
@@ -296,9 +296,9 @@ class Crash:
         self.tests.check(code != 0 and "57014" in errors, f"{name}: it gets the cancel", errors)
         self.tests.check("settle_run again" in errors or "run" not in errors, f"{name}: it says how to go on", errors)
         self.wait_gone()
-        state = self.value("SELECT state FROM settle.run")
-        self.tests.check(state in ("stopped", "completed"), f"{name}: the run stops", state)
-        self.resume(name) if state == "stopped" else self.compare(name)
+        state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+        self.tests.check(state in ("stopped", "completed", "none"), f"{name}: the run stops", state)
+        self.compare(name) if state == "completed" else self.resume(name)
 
     def test_statement_timeout(self):
         name = "statement_timeout of the caller"
@@ -385,7 +385,8 @@ class Crash:
                 continue
             self.tests.check("57014" in errors, f"{name}: the caller is told", errors)
             self.tests.check(self.wait_gone(), f"{name}: all processes end")
-            self.tests.equal(self.value("SELECT state FROM settle.run"), "failed", f"{name}: the run fails")
+            state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+            self.tests.check(state in ("failed", "none"), f"{name}: the run fails", state)
             self.resume(name)
 
     def test_busy_tables(self):

@@ -155,8 +155,13 @@ class Server:
                         "--seed", str(seed), "--quiet"], env={**self.environment, "PGDATABASE": database}, check=True)
 
 
-def finish(client, timeout=120):
-    out, errors = client.communicate(timeout=timeout)
+def finish(client, timeout=60):
+    try:
+        out, errors = client.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        client.communicate()
+        return -1, "", f"no end within {timeout} s"
     return client.returncode, out.strip(), errors.strip()
 
 
