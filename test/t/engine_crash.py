@@ -225,8 +225,9 @@ class Crash:
             self.wait_gone()
             self.tests.check(time.monotonic() - began < 20, f"{name}: all processes end soon", time.monotonic() - began)
             if self.value("SELECT state FROM settle.run") != "completed":
-                self.tests.equal(self.value("SELECT count(*) = 0 OR bool_or(state <> 'done') FROM settle.run_slice"), "t",
-                                 f"{name}: its workers end with it")
+                # the leader's own slice stays open in any case, that of a worker only if it stopped too
+                self.tests.equal(self.value("SELECT count(*) = 0 OR count(*) FILTER (WHERE state <> 'done') > 1"
+                                            " FROM settle.run_slice"), "t", f"{name}: its workers end with it")
             code, _, errors = finish(client)
             if code == 0:
                 self.compare(name)
@@ -306,7 +307,8 @@ class Crash:
         code, _, errors = finish(self.begin(f"SET statement_timeout = {int(self.duration * 400)}; " + RUN))
         self.tests.check(code != 0 and "57014" in errors, f"{name}: it fires", errors)
         self.wait_gone()
-        self.tests.equal(self.value("SELECT state FROM settle.run"), "stopped", f"{name}: the run stops")
+        state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+        self.tests.check(state in ("stopped", "none"), f"{name}: the run stops", state)
         self.resume(name)
 
     def test_lost_client(self):
