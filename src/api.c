@@ -22,6 +22,7 @@
 #include "batch/worker.h"
 #include "errcodes.h"
 #include "guc.h"
+#include "store/settlement.h"
 
 PG_FUNCTION_INFO_V1(settle_run);
 
@@ -44,16 +45,9 @@ last_month(const char *zone)
 static Period
 read_period(FunctionCallInfo fcinfo, const char *zone)
 {
-	Period period;
-
 	if (PG_ARGISNULL(ARG_PERIOD))
 		return last_month(zone);
-
-	const char *month = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PERIOD));
-	if (!ymd_parse_period(month, strlen(month), &period))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", month),
-						errhint("Write it as YYYY-MM, for example '2024-05'.")));
-	return period;
+	return settlement_parse_month(PG_GETARG_TEXT_PP(ARG_PERIOD));
 }
 
 static int64

@@ -107,24 +107,12 @@ warn(const Bill *bill)
 	}
 }
 
-static Period
-read_month(FunctionCallInfo fcinfo)
-{
-	const char *month = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Period period;
-
-	if (!ymd_parse_period(month, strlen(month), &period))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", month),
-						errhint("Write it as YYYY-MM, for example '2024-05'.")));
-	return period;
-}
-
 Datum
 settle_preview(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const int64 account_id = PG_GETARG_INT64(0);
-	const Period period = read_month(fcinfo);
+	const Period period = settlement_parse_month(PG_GETARG_TEXT_PP(1));
 	LabelValues labels;
 	Bill bill;
 	Fault fault;

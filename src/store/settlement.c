@@ -53,6 +53,18 @@ bucket_count(void)
 	return sql_int4(0, 1);
 }
 
+Period
+settlement_parse_month(const text *month)
+{
+	const char *name = text_to_cstring(month);
+	Period period;
+
+	if (!ymd_parse_period(name, strlen(name), &period))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a month", name),
+						errhint("Write it as YYYY-MM, for example '2024-05'.")));
+	return period;
+}
+
 int
 settlement_check_month(Period period)
 {

@@ -8,6 +8,9 @@
 
 extern const StepOps settlement_step;
 
+/* Reads a month as callers write it, 'YYYY-MM'; error 22023 for anything else. */
+extern Period settlement_parse_month(const text *month);
+
 /* Errors unless the month is open and settle_init() was called; the number of buckets. */
 extern int settlement_check_month(Period period);
 
