@@ -14,9 +14,11 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/timestamp.h"
 
 #include "batch/worker.h"
@@ -26,7 +28,18 @@
 
 PG_FUNCTION_INFO_V1(settle_run);
 
-enum { ARG_PERIOD, ARG_KIND, ARG_WORKERS, ARG_CHUNK_SIZE, ARG_SKIP_LIMIT, ARG_ACCOUNTS, ARG_RELEASE, ARG_WAIT, ARG_FORCE };
+enum {
+	ARG_PERIOD,
+	ARG_KIND,
+	ARG_WORKERS,
+	ARG_CHUNK_SIZE,
+	ARG_SKIP_LIMIT,
+	ARG_ACCOUNTS,
+	ARG_RELEASE,
+	ARG_WAIT,
+	ARG_FORCE,
+	ARG_COMMAND_ID
+};
 
 /* ---- arguments -------------------------------------------------------------------------------------------------- */
 
@@ -119,10 +132,25 @@ read_release(FunctionCallInfo fcinfo, RunRequest *request)
 {
 	const char *release = PG_ARGISNULL(ARG_RELEASE) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(ARG_RELEASE));
 
+	request->release_given = !PG_ARGISNULL(ARG_RELEASE);
 	request->release_auto = strcmp(release, "auto") == 0;
 	if (!request->release_auto && strcmp(release, "manual") != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("release must be 'auto' or 'manual', not \"%s\"",
 																		  release)));
+}
+
+static void
+check_month(const RunRequest *request, const char *zone)
+{
+	const Period last = last_month(zone);
+
+	if (request->period.from > last.to)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the month has not begun yet"),
+						errhint("Settle a month when it is over.")));
+	if (request->period.from == last.to && request->kind != RUN_DRY && request->account_count < 0 && !request->force)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the month is not over yet"),
+						errdetail("Usage that comes later would not be billed."),
+						errhint("Use kind => 'dry' to look ahead, name the accounts to settle, or pass force => true.")));
 }
 
 static int64 *
@@ -135,18 +163,65 @@ read_request(FunctionCallInfo fcinfo, RunRequest *request)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown kind of run \"%s\"", kind),
 						errhint("Use 'final', 'retry' or 'dry'.")));
 	request->period = read_period(fcinfo, zone);
-	if (request->period.from > last_month(zone).to)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the month has not begun yet"),
-						errhint("Settle a month when it is over.")));
 	request->workers = (int) read_number(fcinfo, ARG_WORKERS, "workers", default_workers(), 1, 64);
 	request->chunk_size = (int) read_number(fcinfo, ARG_CHUNK_SIZE, "chunk_size", guc_chunk_size, 1, 1000000);
+	request->chunk_size_given = !PG_ARGISNULL(ARG_CHUNK_SIZE);
 	request->skip_limit = read_number(fcinfo, ARG_SKIP_LIMIT, "skip_limit", guc_skip_limit, 0, PG_INT64_MAX);
 	request->skip_limit_given = !PG_ARGISNULL(ARG_SKIP_LIMIT);
+	request->retry_limit = guc_retry_limit;
 	read_release(fcinfo, request);
 	request->force = !PG_ARGISNULL(ARG_FORCE) && PG_GETARG_BOOL(ARG_FORCE);
 	request->due_days = guc_due_days;
 	strlcpy(request->time_zone, zone, sizeof(request->time_zone));
-	return read_accounts(fcinfo, &request->account_count);
+	int64 *accounts = read_accounts(fcinfo, &request->account_count);
+	check_month(request, zone);
+	return accounts;
+}
+
+static void
+add_text(StringInfo json, const char *key, FunctionCallInfo fcinfo, int argument)
+{
+	appendStringInfo(json, "\"%s\":", key);
+	if (PG_ARGISNULL(argument))
+		appendStringInfoString(json, "null,");
+	else
+	{
+		escape_json(json, text_to_cstring(PG_GETARG_TEXT_PP(argument)));
+		appendStringInfoChar(json, ',');
+	}
+}
+
+static void
+add_number(StringInfo json, const char *key, bool isnull, int64 value)
+{
+	if (isnull)
+		appendStringInfo(json, "\"%s\":null,", key);
+	else
+		appendStringInfo(json, "\"%s\":" INT64_FORMAT ",", key, value);
+}
+
+/*
+ * What decides whether another call with the same command id is a repeat: the arguments as they were given, but wait,
+ * which changes nothing about the run.
+ */
+static char *
+print_arguments(FunctionCallInfo fcinfo, const RunRequest *request, const int64 *accounts)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	add_text(&json, "period", fcinfo, ARG_PERIOD);
+	add_text(&json, "kind", fcinfo, ARG_KIND);
+	add_text(&json, "release", fcinfo, ARG_RELEASE);
+	add_number(&json, "workers", PG_ARGISNULL(ARG_WORKERS), request->workers);
+	add_number(&json, "chunk_size", PG_ARGISNULL(ARG_CHUNK_SIZE), request->chunk_size);
+	add_number(&json, "skip_limit", PG_ARGISNULL(ARG_SKIP_LIMIT), request->skip_limit);
+	appendStringInfo(&json, "\"force\":%s,\"accounts\":", request->force ? "true" : "false");
+	for (int i = 0; i < request->account_count; i++)
+		appendStringInfo(&json, "%c" INT64_FORMAT, i == 0 ? '[' : ',', accounts[i]);
+	appendStringInfoString(&json, request->account_count < 0 ? "null}" : "]}");
+	return json.data;
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */
@@ -232,23 +307,24 @@ raise_stopped(int64 run_id)
 					errhint("Call settle_run again to go on where it stopped.")));
 }
 
-/* A cancel asks the run to stop; the error that follows is ours, because it says how to go on. */
+/*
+ * When the caller's statement fails, however and wherever it does so, the segment is let go and the run asked to stop at
+ * its next chunk. A lost connection or a terminated session does not stop the run.
+ */
 static void
-check_cancel(Watch *watch, int64 run_id)
+stop_on_detach(dsm_segment *segment, Datum arg)
 {
-	if (!InterruptPending || !(QueryCancelPending || ProcDiePending))
-	{
-		CHECK_FOR_INTERRUPTS();
-		return;
-	}
-	/* A lost connection or a terminated session does not stop the run, a cancelled statement does. */
-	if (!ProcDiePending)
-	{
-		pg_atomic_write_u32(&watch->shared->stop, 1);
-		if (run_id != 0)
-			ereport(NOTICE, (errmsg("run " INT64_FORMAT " stops at its next chunk", run_id),
-							 errhint("Call settle_run again to go on where it stopped.")));
-	}
+	if (!ProcDiePending && !proc_exit_inprogress)
+		pg_atomic_write_u32(&((RunShared *) dsm_segment_address(segment))->stop, 1);
+}
+
+/* The error that follows is the server's own, so a notice says what becomes of the run. */
+static void
+announce_cancel(int64 run_id)
+{
+	if (InterruptPending && QueryCancelPending && !ProcDiePending && run_id != 0)
+		ereport(NOTICE, (errmsg("run " INT64_FORMAT " stops at its next chunk", run_id),
+						 errhint("Call settle_run again to go on where it stopped.")));
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -272,6 +348,9 @@ wait_for_run(Watch *watch, bool wait)
 			case REPLY_STOPPED:
 				raise_stopped(run_id);
 				break;
+			case REPLY_REPEATED:
+				ereport(NOTICE, (errmsg("this command was executed before, as run " INT64_FORMAT, run_id)));
+				return run_id;
 			case REPLY_COMPLETED:
 				if (wait)
 					notice_summary(watch, run_id);
@@ -290,7 +369,7 @@ wait_for_run(Watch *watch, bool wait)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reply == REPLY_NONE ? 20 : 250,
 						 wait_event_of("SettleRun"));
 		ResetLatch(MyLatch);
-		check_cancel(watch, run_id);
+		announce_cancel(run_id);
 	}
 }
 
@@ -318,46 +397,26 @@ check_transaction(void)
 						errhint("Call it on the primary server.")));
 }
 
-static dsm_segment *
-share_request(const RunRequest *request, const int64 *accounts)
-{
-	const Size account_bytes = Max(request->account_count, 0) * sizeof(int64);
-	dsm_segment *segment = dsm_create(offsetof(RunShared, accounts) + account_bytes, 0);
-	RunShared *shared = dsm_segment_address(segment);
-
-	memset(shared, 0, sizeof(RunShared));
-	shared->database = MyDatabaseId;
-	shared->caller = GetSessionUserId();
-	shared->caller_pid = MyProcPid;
-	shared->request = *request;
-	if (account_bytes > 0)
-		memcpy(shared->accounts, accounts, account_bytes);
-	SpinLockInit(&shared->mutex);
-	pg_atomic_init_u32(&shared->stop, 0);
-	pg_atomic_init_u64(&shared->expected, 0);
-	pg_atomic_init_u64(&shared->due, 0);
-	pg_atomic_init_u64(&shared->written, 0);
-	pg_atomic_init_u64(&shared->empty, 0);
-	pg_atomic_init_u64(&shared->skips, 0);
-	pg_atomic_init_u64(&shared->warnings, 0);
-	return segment;
-}
-
 Datum
 settle_run(PG_FUNCTION_ARGS)
 {
 	const bool wait = PG_ARGISNULL(ARG_WAIT) || PG_GETARG_BOOL(ARG_WAIT);
+	const bool has_command = !PG_ARGISNULL(ARG_COMMAND_ID);
 	RunRequest request = {0};
 
 	check_transaction();
 	const int64 *accounts = read_request(fcinfo, &request);
-	dsm_segment *segment = share_request(&request, accounts);
+	dsm_segment *segment = shared_create(&request, accounts, has_command ? print_arguments(fcinfo, &request, accounts) : NULL);
 	Watch watch = {.shared = dsm_segment_address(segment), .started = GetCurrentTimestamp()};
 
-	if (!process_start("leader", "settle_leader_main", dsm_segment_handle(segment), &watch.leader))
+	if (has_command)
+		watch.shared->command_id = *PG_GETARG_UUID_P(ARG_COMMAND_ID);
+	if (!process_start("leader", "settle_leader_main", UInt32GetDatum(dsm_segment_handle(segment)), &watch.leader))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is free"),
 						errhint("Raise max_worker_processes, or try again when other workers have ended.")));
+	on_dsm_detach(segment, stop_on_detach, (Datum) 0);
 	const int64 run_id = wait_for_run(&watch, wait);
+	cancel_on_dsm_detach(segment, stop_on_detach, (Datum) 0);
 	dsm_detach(segment);
 	PG_RETURN_INT64(run_id);
 }

@@ -15,5 +15,6 @@
 #define ERRCODE_SETTLE_RUN_STATE MAKE_SQLSTATE('S', 'T', '0', '0', '9')       /* the run's state forbids it */
 #define ERRCODE_SETTLE_NOT_INITIALIZED MAKE_SQLSTATE('S', 'T', '0', '1', '0') /* settle_init() is missing */
 #define ERRCODE_SETTLE_UNLOAD_BILLED MAKE_SQLSTATE('S', 'T', '0', '1', '1')   /* the load's accounts have bills */
+#define ERRCODE_SETTLE_COMMAND_REUSED MAKE_SQLSTATE('S', 'T', '0', '1', '2')  /* command id with other arguments */
 
 #endif

@@ -3,8 +3,6 @@
  */
 #include "compat.h"
 
-#include "catalog/partition.h"
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -26,7 +24,6 @@ PG_FUNCTION_INFO_V1(settle_emit_released);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
-/* The remainder that PostgreSQL's hash partitioning gives a bigint. */
 Datum
 settle_bucket(PG_FUNCTION_ARGS)
 {
@@ -34,9 +31,7 @@ settle_bucket(PG_FUNCTION_ARGS)
 
 	if (buckets < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
-	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
-	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
-	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
+	PG_RETURN_INT32(bucket_of(PG_GETARG_INT64(0), buckets));
 }
 
 Datum

@@ -9,12 +9,16 @@
 
 #include "pgtime.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 #include "guc.h"
 
 int guc_workers;
 int guc_chunk_size;
 int guc_skip_limit;
+int guc_retry_limit;
+bool guc_auto_resume;
+char *guc_databases;
 int guc_due_days;
 char *guc_time_zone;
 
@@ -25,6 +29,20 @@ check_time_zone(char **value, void **extra, GucSource source)
 		return true;
 	GUC_check_errdetail("Unrecognized time zone name: \"%s\".", *value);
 	return false;
+}
+
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	char *names = pstrdup(*value);
+	List *list;
+	const bool valid = SplitIdentifierString(names, ',', &list);
+
+	if (!valid)
+		GUC_check_errdetail("List syntax is invalid.");
+	list_free(list);
+	pfree(names);
+	return valid;
 }
 
 const char *
@@ -42,10 +60,19 @@ guc_init(void)
 							1000000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("settle.skip_limit", "Skipped accounts a run tolerates before it fails", NULL, &guc_skip_limit,
 							1000, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("settle.retry_limit", "How often a transaction of a run is tried again",
+							"After serialization failures, deadlocks and lock timeouts.", &guc_retry_limit, 10, 0, 1000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("settle.due_days", "Days from the end of a month to the due date of its bills", NULL,
 							&guc_due_days, 14, 0, 366, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("settle.time_zone", "Time zone that decides which month usage belongs to",
 							   "Empty means the server's TimeZone.", &guc_time_zone, "", PGC_USERSET, 0, check_time_zone,
 							   NULL, NULL);
+	DefineCustomBoolVariable("settle.auto_resume", "Whether runs that crashed are resumed when the server starts",
+							 "Needs settle in shared_preload_libraries.", &guc_auto_resume, true, PGC_SIGHUP, 0, NULL,
+							 NULL, NULL);
+	DefineCustomStringVariable("settle.databases", "Databases in which crashed runs are resumed when the server starts",
+							   "Names with commas between them; * means all that accept connections.", &guc_databases, "*",
+							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	MarkGUCPrefixReserved("settle");
 }

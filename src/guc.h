@@ -9,7 +9,10 @@
 extern int guc_workers;
 extern int guc_chunk_size;
 extern int guc_skip_limit;
+extern int guc_retry_limit;
 extern int guc_due_days;
+extern bool guc_auto_resume;
+extern char *guc_databases;
 extern char *guc_time_zone;
 
 extern void guc_init(void);

@@ -8,6 +8,7 @@
  */
 #include "compat.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -17,6 +18,8 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "batch/command.h"
+#include "batch/log.h"
 #include "batch/slice.h"
 #include "batch/worker.h"
 #include "errcodes.h"
@@ -36,24 +39,17 @@ typedef struct Crew {
 
 static dsm_handle leader_segment;
 
-/* Prerequisites, and the run's row: a new one, or the next attempt of one that did not complete. */
-static int64
-open_run(RunShared *shared)
+/* What the run was asked for, and how its caller can tell a repeat. */
+static void
+record_command(const RunShared *shared, int64 run_id)
 {
-	const RunRequest *request = &shared->request;
+	if (shared->arguments != 0)
+		command_record(&shared->command_id, "settle_run", shared_arguments(shared), shared->caller, run_id);
+}
 
-	batch_step->check(request);
-	char *fingerprint = batch_step->fingerprint();
-	int64 run_id = run_find_resumable(request, shared->accounts);
-	if (run_id != 0)
-	{
-		run_resume(run_id, request, fingerprint);
-		run_record_action(run_id, "resume", shared->caller, NULL);
-		return run_id;
-	}
-
-	const int slices = batch_step->slice_count();
-	run_id = run_create(request, shared->accounts, shared->caller, fingerprint, batch_step->freeze(request), slices);
+static void
+set_estimates(const RunRequest *request, int64 run_id, int slices)
+{
 	for (int slice = 0; slice < slices; slice++)
 	{
 		SqlParams params = {0};
@@ -63,18 +59,44 @@ open_run(RunShared *shared)
 		sql_add_int8(&params, batch_step->slice_estimate(request, slice));
 		sql_execute("UPDATE settle.run_slice SET expected = $3 WHERE run_id = $1 AND slice = $2", &params);
 	}
+}
+
+static int64
+create_run(RunShared *shared, void *step)
+{
+	const RunRequest *request = &shared->request;
+	const int slices = batch_step->slice_count();
+	const int64 run_id = run_create(request, shared->accounts, shared->caller, batch_step->fingerprint(step),
+									batch_step->freeze(step, request), slices);
+
+	set_estimates(request, run_id, slices);
 	run_record_action(run_id, "start", shared->caller, NULL);
+	log_write(run_id, RUN_LOG_INFO, LOG_NO_SLICE, "started: kind %s, %d slices, %d processes, chunks of %d accounts%s",
+			  run_kind_name(request->kind), slices, request->workers, request->chunk_size,
+			  request->account_count >= 0 ? psprintf(", for %d given accounts", request->account_count) : "");
 	return run_id;
 }
 
-/* A resumed run starts counting where its rows stand. */
+static void
+resume_run(RunShared *shared, void *step, int64 run_id)
+{
+	const RunRequest *request = &shared->request;
+
+	run_resume(run_id, request, batch_step->fingerprint(step));
+	run_record_action(run_id, request->automatic ? "resume automatically" : "resume", shared->caller, NULL);
+	log_write(run_id, RUN_LOG_INFO, LOG_NO_SLICE, "resumed%s from its checkpoints",
+			  request->automatic ? " automatically" : "");
+}
+
+/* A resumed run starts counting where its rows stand; skips that will be tried again are counted when they are. */
 static void
 load_counters(RunShared *shared, int64 run_id)
 {
 	SqlParams params = {0};
 
 	sql_add_int8(&params, run_id);
-	sql_execute("SELECT sum(expected)::int8, sum(due)::int8, sum(written)::int8, sum(empty)::int8, sum(skips)::int8,"
+	sql_execute("SELECT sum(expected)::int8, sum(due)::int8, sum(written)::int8, sum(empty)::int8,"
+				" sum(skips)::int8 - (SELECT count(*) FROM settle.run_error WHERE run_id = $1 AND status = 'open'),"
 				" sum(warnings)::int8 FROM settle.run_slice WHERE run_id = $1",
 				&params);
 	pg_atomic_write_u64(&shared->expected, sql_int8(0, 1));
@@ -83,6 +105,46 @@ load_counters(RunShared *shared, int64 run_id)
 	pg_atomic_write_u64(&shared->empty, sql_int8(0, 4));
 	pg_atomic_write_u64(&shared->skips, sql_int8(0, 5));
 	pg_atomic_write_u64(&shared->warnings, sql_int8(0, 6));
+}
+
+static bool
+resumable(const RunShared *shared, int64 *run_id)
+{
+	const RunRequest *request = &shared->request;
+
+	*run_id = request->resume_run_id != 0 ? request->resume_run_id : run_find_resumable(request, shared->accounts);
+	return *run_id != 0;
+}
+
+/* A crash is counted and committed before anything else is tried. False: automatic resuming has to give up. */
+static bool
+note_crash(const RunShared *shared)
+{
+	int64 run_id;
+	bool go_on = true;
+
+	sql_begin("settle: looking for a run to resume");
+	if (resumable(shared, &run_id))
+		go_on = run_count_crash(run_id, shared->request.automatic);
+	sql_commit();
+	return go_on;
+}
+
+/* Whether the command was executed before; then the caller gets the run of that time and nothing is done. */
+static bool
+is_repeat(RunShared *shared)
+{
+	int64 run_id = 0;
+	bool found;
+
+	if (shared->arguments == 0)
+		return false;
+	sql_begin("settle: looking for the command");
+	found = command_find(&shared->command_id, "settle_run", shared_arguments(shared), &run_id);
+	sql_commit();
+	if (found)
+		shared_reply(shared, REPLY_REPEATED, run_id);
+	return found;
 }
 
 static void
@@ -104,7 +166,7 @@ refuse_active(Period period)
 static void
 start_worker(Crew *crew, int i)
 {
-	if (!process_start("worker", "settle_worker_main", crew->segment, &crew->workers[i]))
+	if (!process_start("worker", "settle_worker_main", UInt32GetDatum(crew->segment), &crew->workers[i]))
 		crew->workers[i] = NULL; /* no free slot: whoever is there does the work */
 }
 
@@ -126,10 +188,22 @@ rethrow_worker_failure(RunShared *shared)
 	rethrow(&failure);
 }
 
-/* Gives back the slices of processes that are gone; true when there were any. */
-static bool
-release_lost_slices(Crew *crew)
+static Work
+work_of(const Crew *crew)
 {
+	return (Work){.run = crew->run, .shared = crew->shared, .slice = LOG_NO_SLICE};
+}
+
+typedef struct Release {
+	Crew *crew;
+	bool found;
+} Release;
+
+static void
+release_slices(void *arg)
+{
+	Release *release = arg;
+	const Crew *crew = release->crew;
 	int live[MAX_WORKERS + 1] = {MyProcPid};
 	int live_count = 1;
 	pid_t pid;
@@ -137,10 +211,18 @@ release_lost_slices(Crew *crew)
 	for (int i = 0; i < crew->count; i++)
 		if (crew->workers[i] != NULL && GetBackgroundWorkerPid(crew->workers[i], &pid) == BGWH_STARTED)
 			live[live_count++] = (int) pid;
-	sql_begin("settle: taking over from a lost worker");
-	const bool released = slice_release(crew->run, live, live_count) > 0;
-	sql_commit();
-	return released;
+	release->found = slice_release(crew->run, live, live_count) > 0;
+}
+
+/* Gives back the slices of processes that are gone; true when there were any. */
+static bool
+release_lost_slices(Crew *crew)
+{
+	const Work work = work_of(crew);
+	Release release = {.crew = crew};
+
+	(void) transaction_run(&work, "settle: taking over from a lost worker", release_slices, &release, NULL);
+	return release.found;
 }
 
 /* Notices workers that have ended; true when there were any. */
@@ -200,16 +282,48 @@ wait_for_workers(Crew *crew)
 	}
 }
 
+typedef struct Ending {
+	const Crew *crew;
+	RunState state;
+	const char *message;
+} Ending;
+
 static void
-end_run(const Run *run, RunState state, const char *message)
+write_end(void *arg)
 {
-	/* Where the database or server commits asynchronously, this one commit makes all chunks before it durable. */
-	SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
-	sql_begin("settle: ending the run");
-	if (state == RUN_COMPLETED)
+	const Ending *ending = arg;
+	const Run *run = ending->crew->run;
+
+	if (ending->state == RUN_COMPLETED)
 		batch_step->complete(run);
-	run_finish(run, state, message);
-	sql_commit();
+	run_finish(run, ending->state, ending->message);
+}
+
+static void
+end_run(const Crew *crew, RunState state, const char *message)
+{
+	const Work work = work_of(crew);
+	Ending ending = {.crew = crew, .state = state, .message = message};
+
+	/* Where the database or server commits asynchronously, this one commit makes all chunks before it durable. */
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
+	(void) transaction_run(&work, "settle: ending the run", write_end, &ending, NULL);
+}
+
+typedef struct Look {
+	const Run *run;
+	bool stop_requested;
+	int open;
+} Look;
+
+static void
+look_at_run(void *arg)
+{
+	Look *look = arg;
+
+	look->stop_requested = run_stop_requested(look->run);
+	look->open = slice_open_count(look->run);
 }
 
 /* Slices until none is open: a slice lost by a worker comes back to whoever is left. */
@@ -227,15 +341,56 @@ settle_all(Crew *crew, void *step)
 		if (end != LOOP_DONE)
 			return end;
 
-		sql_begin("settle: looking for open slices");
-		const bool stopped = run_stop_requested(crew->run) || pg_atomic_read_u32(&crew->shared->stop) != 0;
-		const int open = slice_open_count(crew->run);
-		sql_commit();
-		if (open == 0)
+		const Work work = work_of(crew);
+		Look look = {.run = crew->run};
+		(void) transaction_run(&work, "settle: looking for open slices", look_at_run, &look, NULL);
+		if (look.open == 0)
 			return LOOP_DONE;
-		if (stopped)
+		if (look.stop_requested || pg_atomic_read_u32(&crew->shared->stop) != 0)
 			return LOOP_STOPPED;
 		(void) release_lost_slices(crew);
+	}
+}
+
+/* Prerequisites, and the run's row: a new one, or the next attempt of one that did not complete. Returns the step. */
+static void *
+open_run(RunShared *shared, Run **run)
+{
+	int64 run_id;
+
+	batch_step->check(&shared->request);
+	void *step = batch_step->open();
+	if (resumable(shared, &run_id))
+		resume_run(shared, step, run_id);
+	else
+		run_id = create_run(shared, step);
+	record_command(shared, run_id);
+	load_counters(shared, run_id);
+	*run = run_load(run_id);
+	batch_step->attach(step, *run);
+	return step;
+}
+
+/*
+ * The period's lock. Two calls with the same command id may come at the same time: the one that is late waits until the
+ * other's row says that it is a repeat. False when that is so.
+ */
+static bool
+lock_period(RunShared *shared)
+{
+	for (int waits = 0;; waits++)
+	{
+		const bool locked = run_lock(shared->request.period);
+
+		if (is_repeat(shared))
+			return false;
+		if (locked)
+			return true;
+		if (shared->arguments == 0 || waits == 50)
+			refuse_active(shared->request.period);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, wait_event_of("SettleCommand"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -245,45 +400,38 @@ static void
 lead(RunShared *shared)
 {
 	MemoryContext run_context = AllocSetContextCreate(TopMemoryContext, "settle run", ALLOCSET_DEFAULT_SIZES);
+	Run *run;
 
-	if (!run_lock(shared->request.period))
-		refuse_active(shared->request.period);
+	if (!lock_period(shared) || !note_crash(shared))
+		return;
 
 	sql_begin("settle: opening the run");
-	const int64 run_id = open_run(shared);
-	load_counters(shared, run_id);
 	MemoryContext before = MemoryContextSwitchTo(run_context);
-	Run *run = run_load(run_id);
+	void *step = open_run(shared, &run);
 	MemoryContextSwitchTo(before);
 	sql_commit();
 	crew = (Crew){.run = run, .shared = shared, .segment = leader_segment};
-	shared->attempt = crew.run->attempt;
-	shared_reply(shared, REPLY_RUNNING, run_id);
+	shared->attempt = run->attempt;
+	shared_reply(shared, REPLY_RUNNING, run->run_id);
 
 	MemoryContextSwitchTo(run_context);
-	crew.count = Min(crew.run->workers - 1, MAX_WORKERS);
+	crew.count = Min(run->workers - 1, MAX_WORKERS);
 	crew.restarts_left = crew.count * RESTARTS_PER_WORKER;
 	for (int i = 0; i < crew.count; i++)
 		start_worker(&crew, i);
 
-	sql_begin("settle: loading the catalogue");
-	before = MemoryContextSwitchTo(run_context);
-	void *step = batch_step->open(crew.run);
-	MemoryContextSwitchTo(before);
-	sql_commit();
-
 	switch (settle_all(&crew, step))
 	{
 		case LOOP_DONE:
-			end_run(crew.run, RUN_COMPLETED, NULL);
-			shared_reply(shared, REPLY_COMPLETED, run_id);
+			end_run(&crew, RUN_COMPLETED, NULL);
+			shared_reply(shared, REPLY_COMPLETED, run->run_id);
 			break;
 		case LOOP_STOPPED:
-			end_run(crew.run, RUN_STOPPED, "stopped on request");
-			shared_reply(shared, REPLY_STOPPED, run_id);
+			end_run(&crew, RUN_STOPPED, NULL);
+			shared_reply(shared, REPLY_STOPPED, run->run_id);
 			break;
 		case LOOP_FENCED:
-			elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run_id);
+			elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run->run_id);
 	}
 }
 
@@ -299,7 +447,7 @@ fail_run(RunShared *shared)
 	if (crew.run == NULL)
 		return;
 	wait_for_workers(&crew);
-	end_run(crew.run, RUN_FAILED, failure.message);
+	end_run(&crew, RUN_FAILED, failure.message);
 }
 
 /* However the leader ends, its workers stop at their next chunk. */

@@ -1,13 +1,43 @@
 /*
- * progress.c: what leaves a worker while it works: the shared reply, failures, and rows of settle.run_error.
+ * progress.c: the memory a call shares with its leader and workers (see shared.h).
  */
 #include "compat.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #include "batch/shared.h"
-#include "batch/step.h"
-#include "store/sql.h"
+
+dsm_segment *
+shared_create(const RunRequest *request, const int64 *accounts, const char *arguments)
+{
+	const Size account_bytes = Max(request->account_count, 0) * sizeof(int64);
+	const Size argument_bytes = arguments != NULL ? strlen(arguments) + 1 : 0;
+	const Size fixed = offsetof(RunShared, accounts) + account_bytes;
+	dsm_segment *segment = dsm_create(fixed + argument_bytes, 0);
+	RunShared *shared = dsm_segment_address(segment);
+
+	memset(shared, 0, sizeof(RunShared));
+	shared->database = MyDatabaseId;
+	shared->caller = GetSessionUserId();
+	shared->request = *request;
+	if (account_bytes > 0)
+		memcpy(shared->accounts, accounts, account_bytes);
+	if (arguments != NULL)
+	{
+		shared->arguments = fixed;
+		memcpy((char *) shared + fixed, arguments, argument_bytes);
+	}
+	SpinLockInit(&shared->mutex);
+	pg_atomic_init_u32(&shared->stop, 0);
+	pg_atomic_init_u64(&shared->expected, 0);
+	pg_atomic_init_u64(&shared->due, 0);
+	pg_atomic_init_u64(&shared->written, 0);
+	pg_atomic_init_u64(&shared->empty, 0);
+	pg_atomic_init_u64(&shared->skips, 0);
+	pg_atomic_init_u64(&shared->warnings, 0);
+	return segment;
+}
 
 void
 shared_reply(RunShared *shared, Reply reply, int64 run_id)
@@ -61,20 +91,4 @@ shared_has_failed(RunShared *shared)
 	const bool failed = shared->failure.sqlstate != 0;
 	SpinLockRelease(&shared->mutex);
 	return failed;
-}
-
-void
-skip_record(int64 run_id, int slice, int64 item, bool warning, const char *code, const char *message)
-{
-	SqlParams params = {0};
-
-	sql_add_int8(&params, run_id);
-	sql_add_int4(&params, slice);
-	sql_add_int8(&params, item);
-	sql_add_text(&params, warning ? "warning" : "error");
-	sql_add_text(&params, code);
-	sql_add_text(&params, message);
-	sql_execute("INSERT INTO settle.run_error (run_id, slice, account_id, severity, code, message)"
-				" VALUES ($1, $2, $3, $4::settle.severity, $5, $6)",
-				&params);
 }

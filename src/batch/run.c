@@ -15,6 +15,7 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 
+#include "batch/log.h"
 #include "batch/run.h"
 #include "errcodes.h"
 #include "store/sql.h"
@@ -29,6 +30,12 @@ const char *
 run_kind_name(RunKind kind)
 {
 	return kind_names[kind];
+}
+
+const char *
+run_state_name(RunState state)
+{
+	return state_names[state];
 }
 
 bool
@@ -121,6 +128,35 @@ run_find_resumable(const RunRequest *request, const int64 *accounts)
 	return sql_int8(0, 1);
 }
 
+bool
+run_count_crash(int64 run_id, bool automatic)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	sql_add_bool(&params, automatic);
+	/* The same count of chunks at two crashes in a row: the next attempt would only crash the server again. */
+	if (sql_execute("UPDATE settle.run SET crashes = crashes + 1, crashed_at_chunks = progress.chunks,"
+					" state = CASE WHEN $2 AND crashed_at_chunks = progress.chunks THEN 'failed' ELSE state END,"
+					" message = CASE WHEN $2 AND crashed_at_chunks = progress.chunks"
+					"  THEN 'crashed twice at the same checkpoint, see the server''s log' END,"
+					" finished_at = CASE WHEN $2 AND crashed_at_chunks = progress.chunks THEN clock_timestamp() END"
+					" FROM (SELECT sum(chunks)::int8 AS chunks FROM settle.run_slice WHERE run_id = $1) AS progress"
+					" WHERE run_id = $1 AND state = 'running' RETURNING state = 'running', crashes",
+					&params) == 0)
+		return true;
+
+	const bool go_on = sql_bool(0, 1);
+	const int crashes = sql_int4(0, 2);
+	if (go_on)
+		log_write(run_id, RUN_LOG_WARNING, LOG_NO_SLICE, "crashed (%d so far): its leader is gone", crashes);
+	else
+		log_write(run_id, RUN_LOG_ERROR, LOG_NO_SLICE,
+				  "crashed twice at the same checkpoint and is not resumed automatically again; see the server's log,"
+				  " then call settle_run");
+	return go_on;
+}
+
 int64
 run_find_active(Period period)
 {
@@ -131,6 +167,31 @@ run_find_active(Period period)
 					&params) == 0)
 		return 0;
 	return sql_int8(0, 1);
+}
+
+int
+run_list_crashed(RunRequest **requests)
+{
+	/* One that is alive holds its period's lock, and its would-be second leader is turned away by that. */
+	const int count = (int) sql_execute("SELECT run_id, period, kind::text, workers FROM settle.run"
+										" WHERE state = 'running' AND NOT settle.period_is_held(period) ORDER BY run_id",
+										NULL);
+
+	*requests = palloc0(Max(count, 1) * sizeof(RunRequest));
+	for (int i = 0; i < count; i++)
+	{
+		RunRequest *request = &(*requests)[i];
+		const Ymd first = ymd_from_day(sql_int4(i, 2));
+
+		request->resume_run_id = sql_int8(i, 1);
+		request->automatic = true;
+		request->period = ymd_period(first.year, first.month);
+		if (!run_parse_kind(sql_text(i, 3), &request->kind))
+			elog(ERROR, "unexpected kind of run " INT64_FORMAT, request->resume_run_id);
+		request->workers = sql_int4(i, 4);
+		request->account_count = -1;
+	}
+	return count;
 }
 
 int64
@@ -145,6 +206,7 @@ run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, c
 	sql_add_int4(&params, request->workers);
 	sql_add_int4(&params, request->chunk_size);
 	sql_add_int8(&params, request->skip_limit);
+	sql_add_int4(&params, request->retry_limit);
 	sql_add_text(&params, request->release_auto ? "auto" : "manual");
 	sql_add_text(&params, request->time_zone);
 	sql_add_int4(&params, request->due_days);
@@ -154,9 +216,9 @@ run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, c
 	else
 		sql_add_null(&params, BYTEAOID);
 	sql_add_text(&params, GetUserNameFromId(requested_by, true));
-	sql_execute("INSERT INTO settle.run (period, kind, accounts, workers, chunk_size, skip_limit, release, time_zone,"
-				" due_days, catalog_fingerprint, group_sizes, requested_by, ordinal)"
-				" SELECT $1, $2::settle.run_kind, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, 'unknown'),"
+	sql_execute("INSERT INTO settle.run (period, kind, accounts, workers, chunk_size, skip_limit, retry_limit, release,"
+				" time_zone, due_days, catalog_fingerprint, group_sizes, requested_by, ordinal)"
+				" SELECT $1, $2::settle.run_kind, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, 'unknown'),"
 				"  (SELECT count(*) FROM settle.run WHERE period = $1 AND kind = $2::settle.run_kind)"
 				" RETURNING run_id",
 				&params);
@@ -170,20 +232,41 @@ run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, c
 	return run_id;
 }
 
+/* An operator may have abandoned it between our look and our lock. */
+static void
+lock_resumable(int64 run_id)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	if (sql_execute("SELECT FROM settle.run WHERE run_id = $1 AND state IN ('running', 'stopped', 'failed')"
+					" FOR NO KEY UPDATE",
+					&params) == 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STATE), errmsg("run " INT64_FORMAT " cannot be resumed any more", run_id),
+						errhint("See settle.run_history.")));
+}
+
 void
 run_resume(int64 run_id, const RunRequest *request, const char *fingerprint)
 {
 	SqlParams params = {0};
 
+	lock_resumable(run_id);
 	sql_add_int8(&params, run_id);
 	sql_add_text(&params, fingerprint);
 	sql_add_bool(&params, request->force);
 	sql_add_int4(&params, request->workers);
-	sql_add(&params, INT8OID, Int64GetDatum(request->skip_limit));
+	sql_add_int8(&params, request->skip_limit);
 	params.nulls[4] = !request->skip_limit_given;
-	if (sql_execute("UPDATE settle.run SET attempt = attempt + 1, crashes = crashes + (state = 'running')::int,"
-					" state = 'running', stop_requested = false, message = NULL, finished_at = NULL, resumed_at = now(),"
-					" workers = $4, skip_limit = coalesce($5, skip_limit), catalog_fingerprint = $2"
+	sql_add_int4(&params, request->chunk_size);
+	params.nulls[5] = !request->chunk_size_given;
+	sql_add_text(&params, request->release_auto ? "auto" : "manual");
+	params.nulls[6] = !request->release_given;
+	if (sql_execute("UPDATE settle.run SET attempt = attempt + 1, state = 'running', stop_requested = false,"
+					" message = NULL, finished_at = NULL, resumed_at = now(), workers = $4,"
+					" skip_limit = coalesce($5, skip_limit), chunk_size = coalesce($6, chunk_size),"
+					" release = coalesce($7, release), catalog_fingerprint = $2,"
+					" resumed_due = (SELECT sum(due) FROM settle.run_slice WHERE run_id = $1)"
 					" WHERE run_id = $1 AND (catalog_fingerprint = $2 OR $3) RETURNING attempt",
 					&params) == 0)
 		ereport(ERROR, (errcode(ERRCODE_SETTLE_CATALOG_CHANGED),
@@ -191,8 +274,11 @@ run_resume(int64 run_id, const RunRequest *request, const char *fingerprint)
 						errdetail("Accounts settled before and after the change would be rated differently."),
 						errhint("Undo the change, or pass force => true to go on with the new catalogue.")));
 
-	sql_execute("UPDATE settle.run_slice SET attempt = (SELECT attempt FROM settle.run WHERE run_id = $1),"
-				" state = 'pending', worker_pid = NULL WHERE run_id = $1 AND state <> 'done'",
+	/* What was skipped may have been corrected meanwhile, or else the skip limit would be met again at once. */
+	sql_execute("UPDATE settle.run_slice AS s SET attempt = (SELECT attempt FROM settle.run WHERE run_id = $1),"
+				" state = 'pending', worker_pid = NULL WHERE run_id = $1 AND (state <> 'done'"
+				"  OR EXISTS (SELECT FROM settle.run_error AS e WHERE e.run_id = $1 AND e.slice = s.slice"
+				"   AND e.status = 'open'))",
 				&(SqlParams){.count = 1, .types = {INT8OID}, .values = {Int64GetDatum(run_id)}});
 }
 
@@ -216,7 +302,7 @@ run_load(int64 run_id)
 
 	sql_add_int8(&params, run_id);
 	if (sql_execute("SELECT run_id, period, kind::text, ordinal, attempt, workers, chunk_size, skip_limit,"
-					" release = 'auto', due_days, created_at, catalog_fingerprint, group_sizes, accounts"
+					" release = 'auto', due_days, created_at, catalog_fingerprint, group_sizes, accounts, retry_limit"
 					" FROM settle.run WHERE run_id = $1",
 					&params) == 0)
 		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
@@ -236,6 +322,7 @@ run_load(int64 run_id)
 	run->due_days = sql_int4(0, 10);
 	run->created_at = DatumGetTimestampTz(sql_datum(0, 11, &isnull));
 	run->fingerprint = pstrdup(sql_text(0, 12));
+	run->retry_limit = sql_int4(0, 15);
 
 	const Datum frozen = sql_datum(0, 13, &isnull);
 	run->frozen = isnull ? NULL : DatumGetByteaPCopy(frozen);
@@ -243,6 +330,22 @@ run_load(int64 run_id)
 	if (!isnull)
 		load_accounts(run, accounts);
 	return run;
+}
+
+static void
+log_end(int64 run_id, RunState state, const char *message)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	sql_execute("SELECT sum(due)::int8, sum(written)::int8, sum(empty)::int8, sum(skips)::int8, sum(warnings)::int8"
+				" FROM settle.run_slice WHERE run_id = $1",
+				&params);
+	log_write(run_id, state == RUN_FAILED ? RUN_LOG_ERROR : RUN_LOG_INFO, LOG_NO_SLICE,
+			  "%s%s%s; " INT64_FORMAT " due, " INT64_FORMAT " written, " INT64_FORMAT " empty, " INT64_FORMAT
+			  " skipped, " INT64_FORMAT " warnings",
+			  run_state_name(state), message ? ": " : "", message ? message : "", sql_int8(0, 1), sql_int8(0, 2),
+			  sql_int8(0, 3), sql_int8(0, 4), sql_int8(0, 5));
 }
 
 void
@@ -258,6 +361,7 @@ run_finish(const Run *run, RunState state, const char *message)
 					" WHERE run_id = $1 AND attempt = $2 AND state = 'running'",
 					&params) != 1)
 		elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run->run_id);
+	log_end(run->run_id, state, message);
 	if (state != RUN_COMPLETED)
 		sql_execute("UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL"
 					" WHERE run_id = $1 AND state = 'running'",

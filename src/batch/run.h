@@ -27,9 +27,15 @@ typedef struct RunRequest {
 	int workers;
 	int chunk_size;
 	int64 skip_limit;
-	bool skip_limit_given; /* on resume, replaces the frozen one */
+	int retry_limit;
 	bool release_auto;
-	bool force; /* resume under a changed catalogue */
+	/* On resume, what was given replaces what was frozen. */
+	bool chunk_size_given;
+	bool skip_limit_given;
+	bool release_given;
+	bool force;           /* resume under a changed catalogue; settle a month that is not over */
+	int64 resume_run_id;  /* resume this run and no other; 0 = whichever fits, or a new one */
+	bool automatic;       /* nobody asked: give up after a second crash at the same checkpoint */
 	int due_days;
 	char time_zone[64];
 	int account_count; /* pilot: so many ids follow; -1 = all accounts */
@@ -45,6 +51,7 @@ typedef struct Run {
 	int workers;
 	int chunk_size;
 	int64 skip_limit;
+	int retry_limit;
 	bool release_auto;
 	int due_days;
 	TimestampTz created_at;
@@ -55,6 +62,7 @@ typedef struct Run {
 } Run;
 
 extern const char *run_kind_name(RunKind kind);
+extern const char *run_state_name(RunState state);
 extern bool run_parse_kind(const char *name, RunKind *kind);
 
 /* The period's lock: one settlement of a month at a time. A private advisory class, held for the session. */
@@ -65,10 +73,17 @@ extern void run_unlock(Period period);
 
 /* The run of this request that can be resumed; 0 = none. Errors when the month is settled already. */
 extern int64 run_find_resumable(const RunRequest *request, const int64 *accounts);
+/*
+ * Counts a crash if the run shows one: "running" without a process. False when an automatic resume must give up, because
+ * nothing was settled between this crash and the one before; the run has failed then. Commit before going on.
+ */
+extern bool run_count_crash(int64 run_id, bool automatic);
 extern int64 run_find_active(Period period);
+/* Requests, in the current context, that resume every run that shows as running; returns how many. */
+extern int run_list_crashed(RunRequest **requests);
 extern int64 run_create(const RunRequest *request, const int64 *accounts, Oid requested_by, const char *fingerprint,
 						bytea *frozen, int slices);
-/* Opens the next attempt: fences the workers of all earlier ones. */
+/* Opens the next attempt: fences the workers of all earlier ones, and opens the slices that have skips to try again. */
 extern void run_resume(int64 run_id, const RunRequest *request, const char *fingerprint);
 extern Run *run_load(int64 run_id);
 extern void run_finish(const Run *run, RunState state, const char *message);

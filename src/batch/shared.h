@@ -17,6 +17,7 @@
 #include "port/atomics.h"
 #include "storage/dsm.h"
 #include "storage/spin.h"
+#include "utils/uuid.h"
 
 #include "batch/run.h"
 
@@ -31,6 +32,7 @@ typedef struct Failure {
 typedef enum Reply {
 	REPLY_NONE,     /* the leader has not decided yet */
 	REPLY_RUNNING,  /* run_id is known */
+	REPLY_REPEATED, /* the command was executed before: run_id is what it started then */
 	REPLY_COMPLETED,
 	REPLY_STOPPED,
 	REPLY_FAILED    /* failure says why; run_id is 0 when the run was refused */
@@ -39,8 +41,8 @@ typedef enum Reply {
 typedef struct RunShared {
 	Oid database;
 	Oid caller;
-	int caller_pid;
 	RunRequest request;
+	pg_uuid_t command_id;
 
 	slock_t mutex;
 	Reply reply;
@@ -56,8 +58,18 @@ typedef struct RunShared {
 	pg_atomic_uint64 skips;
 	pg_atomic_uint64 warnings;
 
+	Size arguments;                        /* offset of the command's arguments, JSON text; 0 = no command id */
 	int64 accounts[FLEXIBLE_ARRAY_MEMBER]; /* request.account_count of them */
 } RunShared;
+
+/* A new segment that holds a request, accounts and command included, ready for a leader. */
+extern dsm_segment *shared_create(const RunRequest *request, const int64 *accounts, const char *arguments);
+
+static inline const char *
+shared_arguments(const RunShared *shared)
+{
+	return (const char *) shared + shared->arguments;
+}
 
 extern void shared_reply(RunShared *shared, Reply reply, int64 run_id);
 extern Reply shared_read_reply(RunShared *shared, int64 *run_id, Failure *failure);

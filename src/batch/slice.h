@@ -7,6 +7,7 @@
 #ifndef BATCH_SLICE_H
 #define BATCH_SLICE_H
 
+#include "batch/retry.h"
 #include "batch/run.h"
 #include "batch/shared.h"
 #include "batch/step.h"
@@ -20,6 +21,20 @@ typedef enum LoopEnd {
 /* Called between chunks; the leader looks after its workers there. */
 typedef void (*BetweenChunks)(void *arg);
 
+/* The slice a process works on, from its claim to its close. */
+typedef struct OpenSlice {
+	Work work;
+	const StepOps *ops;
+	void *step;
+	BetweenChunks between;
+	void *between_arg;
+	SliceRange range;
+	MemoryContext context; /* what the step has read */
+	int64 items;
+	int64 next; /* place of the item to settle next */
+	TimestampTz began;
+} OpenSlice;
+
 extern LoopEnd slice_loop(const Run *run, const StepOps *ops, void *step, RunShared *shared, BetweenChunks between,
 						  void *arg);
 
@@ -28,8 +43,8 @@ extern int slice_release(const Run *run, const int *live_pids, int live_count);
 /* Slices of this attempt that are not done: a leader that was fenced has none left to wait for. */
 extern int slice_open_count(const Run *run);
 
-/* One chunk in one transaction (chunk.c). */
-typedef enum ChunkEnd { CHUNK_MORE, CHUNK_LAST, CHUNK_STOPPED, CHUNK_FENCED } ChunkEnd;
-extern ChunkEnd chunk_run(const Run *run, const StepOps *ops, void *step, RunShared *shared, int slice);
+/* Settles the open slice to its end, chunk by chunk (chunk.c). */
+typedef enum SliceEnd { SLICE_SETTLED, SLICE_STOPPED, SLICE_FENCED } SliceEnd;
+extern SliceEnd chunk_loop(OpenSlice *slice);
 
 #endif

@@ -23,13 +23,13 @@
 const StepOps *batch_step;
 
 bool
-process_start(const char *role, const char *function, dsm_handle segment, BackgroundWorkerHandle **handle)
+process_start(const char *role, const char *function, Datum argument, BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_RecoveryFinished,
 		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_main_arg = UInt32GetDatum(segment),
+		.bgw_main_arg = argument,
 		.bgw_notify_pid = MyProcPid,
 	};
 
@@ -44,14 +44,14 @@ process_start(const char *role, const char *function, dsm_handle segment, Backgr
  * Workers must not depend on settings a user made for the role or database: limits that kill a long statement, a search
  * path, parallel plans inside a process that is one of several.
  */
-static void
-pin_settings(void)
+void
+process_pin_settings(void)
 {
 	static const char *const settings[][2] = {
 		{"search_path", "pg_catalog, pg_temp"},
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
-		{"lock_timeout", "60s"},
+		{"lock_timeout", "30s"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_deferrable", "off"},
@@ -86,7 +86,7 @@ process_enter(Datum segment_arg, dsm_handle *handle)
 	/* As the bootstrap superuser: the tables' owner may be a role without login; sql_begin() switches to it. */
 	BackgroundWorkerInitializeConnectionByOid(shared->database, InvalidOid, 0);
 	pgstat_report_appname("settle");
-	pin_settings();
+	process_pin_settings();
 	return shared;
 }
 
@@ -126,7 +126,8 @@ work(RunShared *shared)
 	sql_begin("settle: loading the catalogue");
 	MemoryContext before = MemoryContextSwitchTo(run_context);
 	Run *run = run_load(shared->run_id);
-	void *step = batch_step->open(run);
+	void *step = batch_step->open();
+	batch_step->attach(step, run);
 	MemoryContextSwitchTo(before);
 	sql_commit();
 

@@ -15,7 +15,10 @@
 extern const StepOps *batch_step;
 
 /* Starts a process of this run; false when no worker slot is free. The handle lives in the current context. */
-extern bool process_start(const char *role, const char *function, dsm_handle segment, BackgroundWorkerHandle **handle);
+extern bool process_start(const char *role, const char *function, Datum argument, BackgroundWorkerHandle **handle);
+
+/* Settings a user may have made for the role or database must not reach a process of ours. */
+extern void process_pin_settings(void);
 
 /* First lines of a background process: signals, shared memory, database. */
 extern RunShared *process_enter(Datum segment, dsm_handle *handle);

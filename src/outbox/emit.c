@@ -48,7 +48,8 @@ emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox)
 	emitter->context = AllocSetContextCreate(CurrentMemoryContext, "settle events", ALLOCSET_DEFAULT_SIZES);
 	emitter->payload_size = FIRST_PAYLOAD_SIZE;
 	emitter->payload = palloc(FIRST_PAYLOAD_SIZE);
-	emitter->event_type = CStringGetTextDatum("bill.settled.v1");
+	emitter->bill_settled = CStringGetTextDatum("bill.settled.v1");
+	emitter->bill_voided = CStringGetTextDatum("bill.voided.v1");
 	emitter->created_at = GetCurrentTransactionStartTimestamp();
 	print_instant(run->created_at, emitter->settled_at, sizeof(emitter->settled_at));
 }
@@ -80,37 +81,22 @@ describe_line(const Tariff *tariff, const Account *account, const Line *line)
 	return payload;
 }
 
-static void
-write_bill(Json *json, const Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
-{
-	const Currency *currency = &emitter->tariff->currencies[bill->currency];
-	const PayloadBill payload = {
-		.period = emitter->run->period.from,
-		.account_id = account->account_id,
-		.revision = 0,
-		.kind = "bill",
-		.run_id = emitter->run->run_id,
-		.currency = currency->code,
-		.exponent = currency->exponent,
-		.recurring = bill->recurring,
-		.usage = bill->usage,
-		.one_off = bill->one_off,
-		.discount = bill->discount,
-		.tax = bill->tax,
-		.rounding = bill->rounding,
-		.carried = bill->carried,
-		.arrears = bill->arrears,
-		.credit_forward = bill->credit_forward,
-		.total = bill->total,
-		.included_tax = bill->included_tax,
-		.due_on = due_on,
-		.settled_at = emitter->settled_at,
-	};
+/* One bill on its way into a payload; a void one has no account, lines or amounts. */
+typedef struct Telling {
+	const Account *account;
+	const Bill *bill;
+	PayloadBill payload;
+} Telling;
 
-	payload_bill_begin(json, &payload);
-	for (int32 i = 0; i < bill->line_count; i++)
+static void
+write_bill(Json *json, const Emitter *emitter, const Telling *telling)
+{
+	const int32 lines = telling->bill != NULL ? telling->bill->line_count : 0;
+
+	payload_bill_begin(json, &telling->payload);
+	for (int32 i = 0; i < lines; i++)
 	{
-		const PayloadLine line = describe_line(emitter->tariff, account, &bill->lines[i]);
+		const PayloadLine line = describe_line(emitter->tariff, telling->account, &telling->bill->lines[i]);
 		payload_line(json, &line, i == 0);
 	}
 	payload_bill_end(json);
@@ -118,13 +104,13 @@ write_bill(Json *json, const Emitter *emitter, const Account *account, const Bil
 
 /* The payload, written straight into the text value, in a buffer that grows with the largest bill of the chunk. */
 static text *
-bill_payload(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+bill_payload(Emitter *emitter, const Telling *telling)
 {
 	for (;;)
 	{
 		Json json = {.text = VARDATA(emitter->payload), .size = emitter->payload_size - VARHDRSZ};
 
-		write_bill(&json, emitter, account, bill, due_on);
+		write_bill(&json, emitter, telling);
 		if (!json.full)
 		{
 			SET_VARSIZE(emitter->payload, VARHDRSZ + json.len);
@@ -135,26 +121,79 @@ bill_payload(Emitter *emitter, const Account *account, const Bill *bill, int32 d
 	}
 }
 
-void
-emit_bill(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on)
+static void
+tell(Emitter *emitter, Datum event_type, Telling *telling)
 {
+	PayloadBill *payload = &telling->payload;
 	MemoryContext caller = MemoryContextSwitchTo(emitter->context);
 	Datum *values;
 	bool *nulls;
 	char id[64];
 
-	const int id_length = snprintf(id, sizeof(id), "bill/%s/" INT64_FORMAT "/0", emitter->month, account->account_id);
+	payload->period = emitter->run->period.from;
+	payload->run_id = emitter->run->run_id;
+	payload->settled_at = emitter->settled_at;
+	const int id_length = snprintf(id, sizeof(id), "bill/%s/" INT64_FORMAT "/%d", emitter->month, payload->account_id,
+								   payload->revision);
 	writer_row(emitter->writer, &values, &nulls);
 	memset(nulls, false, OUTBOX_COLUMNS);
-	values[0] = Int64GetDatum(account->account_id);
+	values[0] = Int64GetDatum(payload->account_id);
 	values[1] = TimestampTzGetDatum(emitter->created_at);
 	values[2] = DateADTGetDatum(emitter->run->period.from);
-	values[3] = emitter->event_type;
+	values[3] = event_type;
 	values[4] = PointerGetDatum(cstring_to_text_with_len(id, id_length));
-	values[5] = PointerGetDatum(bill_payload(emitter, account, bill, due_on));
+	values[5] = PointerGetDatum(bill_payload(emitter, telling));
 	writer_accept(emitter->writer);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(emitter->context);
+}
+
+void
+emit_bill(Emitter *emitter, const Account *account, int16 revision, const Bill *bill, int32 due_on)
+{
+	const Currency *currency = &emitter->tariff->currencies[bill->currency];
+	Telling telling = {
+		.account = account,
+		.bill = bill,
+		.payload = {
+			.account_id = account->account_id,
+			.revision = revision,
+			.kind = "bill",
+			.currency = currency->code,
+			.exponent = currency->exponent,
+			.recurring = bill->recurring,
+			.usage = bill->usage,
+			.one_off = bill->one_off,
+			.discount = bill->discount,
+			.tax = bill->tax,
+			.rounding = bill->rounding,
+			.carried = bill->carried,
+			.arrears = bill->arrears,
+			.credit_forward = bill->credit_forward,
+			.total = bill->total,
+			.included_tax = bill->included_tax,
+			.due_on = due_on,
+		},
+	};
+
+	tell(emitter, emitter->bill_settled, &telling);
+}
+
+void
+emit_void(Emitter *emitter, const VoidBill *bill)
+{
+	Telling telling = {
+		.payload = {
+			.account_id = bill->account_id,
+			.revision = bill->revision,
+			.kind = "void",
+			.currency = bill->currency,
+			.exponent = bill->exponent,
+			.due_on = bill->due_on,
+		},
+	};
+
+	tell(emitter, emitter->bill_voided, &telling);
 }
 
 void

@@ -20,7 +20,8 @@ typedef struct Emitter {
 	MemoryContext context; /* values of one event */
 	text *payload;         /* reused from event to event */
 	Size payload_size;
-	Datum event_type;
+	Datum bill_settled; /* event types */
+	Datum bill_voided;
 	TimestampTz created_at;
 	char settled_at[32]; /* RFC 3339, UTC: the run's creation, the same on every attempt */
 	const Run *run;
@@ -29,7 +30,18 @@ typedef struct Emitter {
 } Emitter;
 
 extern void emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox);
-extern void emit_bill(Emitter *emitter, const Account *account, const Bill *bill, int32 due_on);
+extern void emit_bill(Emitter *emitter, const Account *account, int16 revision, const Bill *bill, int32 due_on);
+
+/* What is known of a bill that is taken back. */
+typedef struct VoidBill {
+	int64 account_id;
+	int16 revision; /* of the void bill */
+	int16 exponent;
+	const char *currency;
+	int32 due_on;
+} VoidBill;
+
+extern void emit_void(Emitter *emitter, const VoidBill *bill);
 extern void emit_close(Emitter *emitter);
 
 /* run.completed.v1 (what = "completed") or run.released.v1 ("released"); inside a transaction with SPI connected. */

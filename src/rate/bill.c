@@ -110,7 +110,7 @@ bill_add_line(Work *work, LineKind kind, int64_t amount)
 static bool
 due(Period period, const Account *account)
 {
-	if (account->exists && account->status != ACCOUNT_CLOSED)
+	if (account->status != ACCOUNT_CLOSED)
 		return true;
 	if (account->usage_count > 0 || account->adjustment_count > 0)
 		return true;

@@ -178,7 +178,7 @@ typedef struct Adjustment {
 typedef struct Account {
 	int64_t account_id;
 	int64_t group_id;
-	bool exists; /* false: only its usage, subscriptions … were found */
+	bool exists; /* false: only its usage, subscriptions … were found (closed), or a run was asked for it (active) */
 	bool has_group;
 	int32_t currency;   /* index into Tariff.currencies; -1 = none, -2 = unknown code */
 	int32_t group_size; /* frozen; -1 = unknown group */

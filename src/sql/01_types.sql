@@ -44,6 +44,12 @@ COMMENT ON TYPE settle.slice_state IS 'progress of one bucket of a run';
 CREATE TYPE settle.severity AS ENUM ('error', 'warning');
 COMMENT ON TYPE settle.severity IS 'error = the account was skipped and has no bill, warning = it was billed but something was left out';
 
+CREATE TYPE settle.error_status AS ENUM ('open', 'resolved', 'ignored', 'failed');
+COMMENT ON TYPE settle.error_status IS 'what became of a skipped account: open = to be corrected and tried again, resolved = it has a bill now, ignored = it needs none, failed = given up';
+
+CREATE TYPE settle.log_level AS ENUM ('info', 'warning', 'error');
+COMMENT ON TYPE settle.log_level IS 'weight of a line in a run''s log';
+
 CREATE TYPE settle.bill_kind AS ENUM ('bill', 'rebill', 'void');
 COMMENT ON TYPE settle.bill_kind IS 'bill = revision 0, rebill = a later revision, void = a bill taken back';
 

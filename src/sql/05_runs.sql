@@ -10,10 +10,12 @@ CREATE TABLE settle.run (
 	ordinal integer NOT NULL,
 	attempt integer NOT NULL DEFAULT 1,
 	crashes integer NOT NULL DEFAULT 0,
+	crashed_at_chunks bigint,
 	accounts bigint[],
 	workers integer NOT NULL,
 	chunk_size integer NOT NULL,
 	skip_limit bigint NOT NULL,
+	retry_limit integer NOT NULL,
 	release text NOT NULL CONSTRAINT run_release_known CHECK (release IN ('auto', 'manual')),
 	time_zone text NOT NULL,
 	due_days integer NOT NULL,
@@ -23,8 +25,10 @@ CREATE TABLE settle.run (
 	requested_by name NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	resumed_at timestamptz NOT NULL DEFAULT now(),
+	resumed_due bigint NOT NULL DEFAULT 0,
 	finished_at timestamptz,
 	released_at timestamptz,
+	voided_at timestamptz,
 	message text,
 	CONSTRAINT run_ordinal_key UNIQUE (period, kind, ordinal)
 );
@@ -36,10 +40,12 @@ COMMENT ON COLUMN settle.run.state IS 'where it stands; the leader is the only w
 COMMENT ON COLUMN settle.run.ordinal IS 'how many runs of this kind the month had before; part of the ids of its events';
 COMMENT ON COLUMN settle.run.attempt IS 'how often it was started; a worker of an older attempt can no longer write';
 COMMENT ON COLUMN settle.run.crashes IS 'attempts that ended without a word';
+COMMENT ON COLUMN settle.run.crashed_at_chunks IS 'transactions committed when it last crashed; the same number twice in a row ends automatic resuming';
 COMMENT ON COLUMN settle.run.accounts IS 'pilot: only these accounts; NULL = all';
 COMMENT ON COLUMN settle.run.workers IS 'processes that settle, the leader included';
 COMMENT ON COLUMN settle.run.chunk_size IS 'accounts per transaction';
 COMMENT ON COLUMN settle.run.skip_limit IS 'the run fails, resumable, when more accounts than this were skipped';
+COMMENT ON COLUMN settle.run.retry_limit IS 'how often one of its transactions is tried again after a serialization failure, deadlock or lock timeout';
 COMMENT ON COLUMN settle.run.release IS 'auto = released at completion, manual = by settle_release()';
 COMMENT ON COLUMN settle.run.time_zone IS 'settle.time_zone at the start';
 COMMENT ON COLUMN settle.run.due_days IS 'bills are due this many days after the end of the month';
@@ -49,8 +55,10 @@ COMMENT ON COLUMN settle.run.stop_requested IS 'set by settle_stop(); workers st
 COMMENT ON COLUMN settle.run.requested_by IS 'role that called settle_run()';
 COMMENT ON COLUMN settle.run.created_at IS 'when it was created; settled_at of all its bills';
 COMMENT ON COLUMN settle.run.resumed_at IS 'when the current attempt started';
+COMMENT ON COLUMN settle.run.resumed_due IS 'accounts that were dealt with before the current attempt';
 COMMENT ON COLUMN settle.run.finished_at IS 'when it last stopped, failed or completed';
 COMMENT ON COLUMN settle.run.released_at IS 'when customers may hear of it';
+COMMENT ON COLUMN settle.run.voided_at IS 'when settle_abandon() took its bills back';
 COMMENT ON COLUMN settle.run.message IS 'why it stopped or failed';
 
 CREATE TABLE settle.run_slice (
@@ -100,7 +108,13 @@ CREATE TABLE settle.run_error (
 	severity settle.severity NOT NULL,
 	code text NOT NULL,
 	message text NOT NULL,
-	created_at timestamptz NOT NULL DEFAULT now()
+	context text,
+	status settle.error_status,
+	marked_by name,
+	marked_at timestamptz,
+	mark_reason text,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CONSTRAINT run_error_status_of_errors CHECK ((severity = 'error') = (status IS NOT NULL))
 );
 CREATE INDEX run_error_by_run ON settle.run_error (run_id, account_id);
 COMMENT ON INDEX settle.run_error_by_run IS 'what happened to an account in a run';
@@ -112,7 +126,30 @@ COMMENT ON COLUMN settle.run_error.account_id IS 'the account';
 COMMENT ON COLUMN settle.run_error.severity IS 'error = skipped, warning = billed';
 COMMENT ON COLUMN settle.run_error.code IS 'reason code, a row of settle.reason';
 COMMENT ON COLUMN settle.run_error.message IS 'the reason with the ids in question';
+COMMENT ON COLUMN settle.run_error.context IS 'code DATABASE: SQLSTATE and message of the server';
+COMMENT ON COLUMN settle.run_error.status IS 'what became of a skipped account; NULL for warnings';
+COMMENT ON COLUMN settle.run_error.marked_by IS 'role that called settle_error_mark(), or the run that resolved it';
+COMMENT ON COLUMN settle.run_error.marked_at IS 'when the status was last changed';
+COMMENT ON COLUMN settle.run_error.mark_reason IS 'why, as told by the operator';
 COMMENT ON COLUMN settle.run_error.created_at IS 'when';
+
+CREATE TABLE settle.run_log (
+	log_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT run_log_key PRIMARY KEY,
+	run_id bigint NOT NULL,
+	at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	level settle.log_level NOT NULL,
+	slice integer,
+	message text NOT NULL
+);
+CREATE INDEX run_log_by_run ON settle.run_log (run_id, log_id);
+COMMENT ON INDEX settle.run_log_by_run IS 'the log of a run';
+COMMENT ON TABLE settle.run_log IS 'what happened in a run, for reading afterwards: starts, ends, slices, retries, refused chunks; as text by settle_run_log()';
+COMMENT ON COLUMN settle.run_log.log_id IS 'identifier';
+COMMENT ON COLUMN settle.run_log.run_id IS 'the run';
+COMMENT ON COLUMN settle.run_log.at IS 'when';
+COMMENT ON COLUMN settle.run_log.level IS 'info, warning or error';
+COMMENT ON COLUMN settle.run_log.slice IS 'the slice; NULL = the run as a whole';
+COMMENT ON COLUMN settle.run_log.message IS 'what happened';
 
 CREATE TABLE settle.run_action (
 	action_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT run_action_key PRIMARY KEY,
@@ -120,14 +157,16 @@ CREATE TABLE settle.run_action (
 	action text NOT NULL,
 	acted_by name NOT NULL DEFAULT session_user,
 	acted_at timestamptz NOT NULL DEFAULT now(),
+	accounts bigint[],
 	reason text
 );
 COMMENT ON TABLE settle.run_action IS 'what operators did to runs';
 COMMENT ON COLUMN settle.run_action.action_id IS 'identifier';
 COMMENT ON COLUMN settle.run_action.run_id IS 'the run';
-COMMENT ON COLUMN settle.run_action.action IS 'start, resume, stop, release …';
+COMMENT ON COLUMN settle.run_action.action IS 'start, resume, resume automatically, stop, release, abandon, void, retry, mark';
 COMMENT ON COLUMN settle.run_action.acted_by IS 'role that did it';
 COMMENT ON COLUMN settle.run_action.acted_at IS 'when';
+COMMENT ON COLUMN settle.run_action.accounts IS 'accounts it was about; NULL = the run as a whole';
 COMMENT ON COLUMN settle.run_action.reason IS 'why, as told by the operator';
 
 CREATE TABLE settle.command (

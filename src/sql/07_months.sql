@@ -135,21 +135,17 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.index_lines(text, integer) IS 'creates the block range index on account_id of each bucket of a month''s bill lines';
 
-CREATE FUNCTION settle_open_period(period text, dedup boolean DEFAULT true) RETURNS boolean
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+CREATE FUNCTION settle.open_month(month date, dedup boolean) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
-	month CONSTANT date := settle.parse_period(period);
 	latest CONSTANT date := date_trunc('month', now() AT TIME ZONE settle.effective_time_zone()) + interval '24 months';
 	buckets integer;
 	part record;
 	name text;
 BEGIN
-	IF dedup IS NULL THEN
-		RAISE EXCEPTION 'dedup must be true or false' USING ERRCODE = 'null_value_not_allowed';
-	END IF;
 	IF month > latest THEN
-		RAISE EXCEPTION 'month % is too far ahead', period
+		RAISE EXCEPTION 'month % is too far ahead', to_char(month, 'YYYY-MM')
 			USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('The last month that can be opened now is %s.', to_char(latest, 'YYYY-MM'));
 	END IF;
@@ -192,7 +188,28 @@ BEGIN
 	END LOOP;
 	RETURN true;
 END $$;
-COMMENT ON FUNCTION settle_open_period(text, boolean) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead';
+COMMENT ON FUNCTION settle.open_month(date, boolean) IS 'creates the partitions of a month; false when it is open already';
+
+CREATE FUNCTION settle_open_period(period text, dedup boolean DEFAULT true, command_id uuid DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	month CONSTANT date := settle.parse_period(period);
+	earlier jsonb;
+	opened boolean;
+BEGIN
+	IF dedup IS NULL THEN
+		RAISE EXCEPTION 'dedup must be true or false' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	earlier := settle.command_claim(command_id, 'settle_open_period', jsonb_build_object('period', period, 'dedup', dedup));
+	IF earlier IS NOT NULL THEN
+		RETURN earlier::boolean;
+	END IF;
+	opened := settle.open_month(month, dedup);
+	PERFORM settle.command_finish(command_id, to_jsonb(opened));
+	RETURN opened;
+END $$;
+COMMENT ON FUNCTION settle_open_period(text, boolean, uuid) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead';
 
 CREATE FUNCTION settle.change_buckets(present integer, wanted integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -255,11 +272,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.create_unopened(text) IS 'creates the default partition that refuses rows of months that are not open, unless it is there';
 
-CREATE FUNCTION settle_init(buckets integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION settle_init(buckets integer DEFAULT NULL, command_id uuid DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
 	owner CONSTANT regrole := (SELECT relowner FROM pg_class WHERE oid = 'settle.account'::regclass);
+	earlier jsonb;
 	present integer;
 	wanted integer;
 BEGIN
@@ -273,6 +291,11 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a power of two from 1 to 1024.';
 	END IF;
 
+	earlier := settle.command_claim(command_id, 'settle_init', jsonb_build_object('buckets', buckets));
+	IF earlier IS NOT NULL THEN
+		RETURN earlier::integer;
+	END IF;
+
 	present := settle.lock_layout();
 	wanted := coalesce(buckets, nullif(present, 0), 16);
 	IF wanted <> present THEN
@@ -282,6 +305,7 @@ BEGIN
 	PERFORM settle.create_unopened('adjustment');
 	PERFORM settle.create_roles();
 	PERFORM settle.grant_rights();
+	PERFORM settle.command_finish(command_id, to_jsonb(wanted));
 	RETURN wanted;
 END $$;
-COMMENT ON FUNCTION settle_init(integer) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';
+COMMENT ON FUNCTION settle_init(integer, uuid) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';

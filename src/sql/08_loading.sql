@@ -130,7 +130,7 @@ END $$;
 COMMENT ON FUNCTION settle.check_staging(regclass) IS 'errors unless the caller may move rows out of the table';
 
 CREATE FUNCTION settle_ingest(
-	staging regclass, source text,
+	staging regclass, source text, command_id uuid DEFAULT NULL,
 	OUT load_id bigint, OUT rows_in bigint, OUT rows_stored bigint, OUT rows_duplicate bigint, OUT rows_parked bigint
 ) RETURNS record
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -144,7 +144,14 @@ DECLARE
 	query text;
 	batch record;
 	told timestamptz := clock_timestamp();
+	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_ingest',
+		jsonb_build_object('staging', staging::text, 'source', source));
 BEGIN
+	IF earlier IS NOT NULL THEN
+		SELECT e.* INTO load_id, rows_in, rows_stored, rows_duplicate, rows_parked
+		FROM jsonb_to_record(earlier) AS e (load_id bigint, rows_in bigint, rows_stored bigint, rows_duplicate bigint, rows_parked bigint);
+		RETURN;
+	END IF;
 	IF btrim(coalesce(source, '')) = '' THEN
 		RAISE EXCEPTION 'a load needs a source'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the file or system the rows come from.';
@@ -191,13 +198,15 @@ BEGIN
 	SET rows_in = settle_ingest.rows_in, rows_stored = settle_ingest.rows_stored,
 		rows_duplicate = settle_ingest.rows_duplicate, rows_parked = settle_ingest.rows_parked
 	WHERE l.load_id = settle_ingest.load_id;
+	PERFORM settle.command_finish(command_id, jsonb_build_object('load_id', load_id, 'rows_in', rows_in,
+		'rows_stored', rows_stored, 'rows_duplicate', rows_duplicate, 'rows_parked', rows_parked));
 END $$;
-COMMENT ON FUNCTION settle_ingest(regclass, text) IS
+COMMENT ON FUNCTION settle_ingest(regclass, text, uuid) IS
 'moves the rows of a staging table into settle.usage, in the caller''s transaction, and says what became of them: rows_in = rows_stored + rows_duplicate + rows_parked.
 staging: any table the caller may read and delete from, with columns account_id, occurred_at, quantity, metric (code) or metric_id, and optionally subscription_id (empty = 0, the account''s pool) and event_id (empty = never a duplicate), of any type; the staged text of a time without zone is read in TimeZone, and its month is that in settle.time_zone. source: file or system.
 Rows that cannot be stored go to settle.usage_parked with a reason: MALFORMED, INVALID_QUANTITY, UNKNOWN_METRIC, MONTH_NOT_OPEN. Errors: 22023 no source, 42703 a column is missing, 42809 not a table, 42501 no rights on it, ST010 settle_init() missing';
 
-CREATE FUNCTION settle_unload(load_id bigint, reason text) RETURNS bigint
+CREATE FUNCTION settle_unload(load_id bigint, reason text, command_id uuid DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
@@ -206,7 +215,12 @@ DECLARE
 	month date;
 	batch record;
 	removed bigint := 0;
+	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_unload',
+		jsonb_build_object('load_id', load_id, 'reason', reason));
 BEGIN
+	IF earlier IS NOT NULL THEN
+		RETURN earlier::bigint;
+	END IF;
 	IF btrim(coalesce(reason, '')) = '' THEN
 		RAISE EXCEPTION 'taking a load back needs a reason' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
@@ -243,7 +257,8 @@ BEGIN
 			ARRAY(SELECT account_id FROM billed ORDER BY account_id LIMIT 5) AS accounts INTO batch;
 		CONTINUE WHEN batch.rows = 0;
 
-		SELECT run_id INTO running FROM settle.run WHERE run.period = month AND state = 'running' AND kind <> 'dry' LIMIT 1;
+		SELECT run_id INTO running FROM settle.run
+		WHERE run.period = month AND state = 'running' AND kind <> 'dry' AND settle.period_is_held(month) LIMIT 1;
 		IF FOUND THEN
 			RAISE EXCEPTION 'load % cannot be taken back while % is being settled', load.load_id, to_char(month, 'YYYY-MM')
 				USING ERRCODE = 'ST001', HINT = format('Wait for run %s, or stop it with settle_stop(%s).', running, running);
@@ -261,6 +276,7 @@ BEGIN
 
 	UPDATE settle.usage_load AS l SET unloaded_by = session_user, unloaded_at = now(), unload_reason = reason
 	WHERE l.load_id = load.load_id;
+	PERFORM settle.command_finish(command_id, to_jsonb(removed));
 	RETURN removed;
 END $$;
-COMMENT ON FUNCTION settle_unload(bigint, text) IS 'takes a load back before its accounts are billed: deletes its rows from settle.usage, records who, when and why, and returns their number. Parked rows stay; events of this load that a later one repeated were dropped then, so that one must be loaded again. Errors: 22023 no reason or no such load, 55000 taken back already, ST001 its month is being settled, ST011 accounts have bills';
+COMMENT ON FUNCTION settle_unload(bigint, text, uuid) IS 'takes a load back before its accounts are billed: deletes its rows from settle.usage, records who, when and why, and returns their number. Parked rows stay; events of this load that a later one repeated were dropped then, so that one must be loaded again. Errors: 22023 no reason or no such load, 55000 taken back already, ST001 its month is being settled, ST011 accounts have bills';

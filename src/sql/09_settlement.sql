@@ -61,68 +61,20 @@ CREATE FUNCTION settle_run(
 	chunk_size integer DEFAULT NULL,
 	skip_limit bigint DEFAULT NULL,
 	accounts bigint[] DEFAULT NULL,
-	release text DEFAULT 'auto',
+	release text DEFAULT NULL,
 	wait boolean DEFAULT true,
-	force boolean DEFAULT false
+	force boolean DEFAULT false,
+	command_id uuid DEFAULT NULL
 ) RETURNS bigint
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'settle_run';
-COMMENT ON FUNCTION settle_run(text, text, integer, integer, bigint, bigint[], text, boolean, boolean) IS
-'settles a month and returns the run''s id; called again for a run that stopped, failed or crashed, goes on where it was.
+COMMENT ON FUNCTION settle_run(text, text, integer, integer, bigint, bigint[], text, boolean, boolean, uuid) IS
+'settles a month and returns the run''s id; called again for a run that stopped, failed or crashed, goes on where it was, and tries what was skipped again.
 period: YYYY-MM (default: last month in settle.time_zone). kind: final = every due account without a bill, retry = the same after a completed run, dry = rate all and write no bill.
 workers: processes, the leader included (default settle.workers). chunk_size: accounts per transaction (default settle.chunk_size).
-skip_limit: fails, resumable, when more accounts are skipped (default settle.skip_limit). accounts: only these (a pilot).
-release: auto = customers may hear of it at completion, manual = after settle_release(). wait: false returns at once. force: resume under a changed catalogue.
-Errors: 22023 bad argument, 25001 called in a transaction that has written, 53400 no worker slot, ST001 being settled, ST002 settled already, ST003 month not open, ST004 catalogue empty, ST005 catalogue changed, ST006 stopped, ST007 skip limit, ST010 settle_init() missing';
-
-CREATE FUNCTION settle_stop(run_id bigint, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, settle, pg_temp
-	AS $$
-DECLARE
-	found_state settle.run_state;
-BEGIN
-	UPDATE settle.run SET stop_requested = true
-	WHERE run.run_id = settle_stop.run_id AND state = 'running';
-	IF NOT FOUND THEN
-		SELECT state INTO found_state FROM settle.run WHERE run.run_id = settle_stop.run_id;
-		IF found_state IS NULL THEN
-			RAISE EXCEPTION 'run % does not exist', coalesce(settle_stop.run_id::text, 'NULL')
-				USING ERRCODE = 'ST008', HINT = 'See settle.run_history.';
-		END IF;
-		RAISE EXCEPTION 'run % is not running but %', settle_stop.run_id, found_state USING ERRCODE = 'ST009';
-	END IF;
-	INSERT INTO settle.run_action (run_id, action, reason) VALUES (settle_stop.run_id, 'stop', settle_stop.reason);
-END
-$$;
-COMMENT ON FUNCTION settle_stop(bigint, text) IS 'asks a running run to stop at its next chunk, when this transaction commits; settle_run() goes on. Errors: ST008 no such run, ST009 not running';
-
-CREATE FUNCTION settle.emit_released(run_id bigint) RETURNS void
-	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_emit_released';
-COMMENT ON FUNCTION settle.emit_released(bigint) IS 'writes the run.released.v1 event';
-
-CREATE FUNCTION settle_release(run_id bigint, reason text DEFAULT NULL) RETURNS void
-	LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, settle, pg_temp
-	AS $$
-DECLARE
-	found settle.run;
-BEGIN
-	SELECT * INTO found FROM settle.run WHERE run.run_id = settle_release.run_id FOR UPDATE;
-	IF found.run_id IS NULL THEN
-		RAISE EXCEPTION 'run % does not exist', coalesce(settle_release.run_id::text, 'NULL')
-			USING ERRCODE = 'ST008', HINT = 'See settle.run_history.';
-	END IF;
-	IF found.state <> 'completed' OR found.kind = 'dry' THEN
-		RAISE EXCEPTION 'run % cannot be released: it is % and %', settle_release.run_id, found.kind, found.state
-			USING ERRCODE = 'ST009', HINT = 'Only completed runs that wrote bills are released.';
-	END IF;
-	IF found.released_at IS NOT NULL THEN
-		RAISE EXCEPTION 'run % was released at %', settle_release.run_id, found.released_at USING ERRCODE = 'ST009';
-	END IF;
-	UPDATE settle.run SET released_at = now() WHERE run.run_id = settle_release.run_id;
-	INSERT INTO settle.run_action (run_id, action, reason) VALUES (settle_release.run_id, 'release', settle_release.reason);
-	PERFORM settle.emit_released(settle_release.run_id);
-END
-$$;
-COMMENT ON FUNCTION settle_release(bigint, text) IS 'lets customers hear of a completed run made with release => manual: writes run.released.v1. Errors: ST008 no such run, ST009 not completed, or released already';
+skip_limit: fails, resumable, when more accounts are skipped (default settle.skip_limit). accounts: only these (a pilot); one that does not exist is skipped with UNKNOWN_ACCOUNT.
+release: auto (default) = customers may hear of it at completion, manual = after settle_release(). wait: false returns at once.
+force: resume under a changed catalogue, or settle a month that is not over. command_id: a repeat returns the run of the first call and does nothing. Going on with a run, what is given replaces what the run was started with.
+Errors: 22023 bad argument, 25001 called in a transaction that has written, 53400 no worker slot, ST001 being settled, ST002 settled already, ST003 month not open, ST004 catalogue empty, ST005 catalogue changed, ST006 stopped, ST007 skip limit, ST009 abandoned meanwhile, ST010 settle_init() missing, ST012 command id used otherwise';
 
 CREATE FUNCTION settle_quote(charge jsonb, quantity bigint, rows bigint DEFAULT 1) RETURNS numeric
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'settle_quote';

@@ -13,7 +13,8 @@ CREATE VIEW settle.run_history AS
 SELECT run.run_id, run.period, run.kind, run.state, run.ordinal, run.attempt,
 	slices.due, slices.written AS bills, slices.empty, slices.skips, slices.warnings, slices.lines, slices.chunks,
 	slices.totals, run.created_at, run.resumed_at, run.finished_at, run.released_at, run.requested_by, run.message,
-	cardinality(run.accounts) AS pilot_accounts
+	cardinality(run.accounts) AS pilot_accounts,
+	run.state = 'running' AND NOT settle.period_is_held(run.period) AS crashed
 FROM settle.run
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(due), 0)::bigint AS due, coalesce(sum(written), 0)::bigint AS written,
@@ -44,6 +45,7 @@ COMMENT ON COLUMN settle.run_history.released_at IS 'when customers may hear of 
 COMMENT ON COLUMN settle.run_history.requested_by IS 'who called settle_run()';
 COMMENT ON COLUMN settle.run_history.message IS 'why it stopped or failed';
 COMMENT ON COLUMN settle.run_history.pilot_accounts IS 'accounts of a pilot; NULL = all accounts';
+COMMENT ON COLUMN settle.run_history.crashed IS 'running, but its leader is gone: settle_run() goes on with it';
 
 CREATE VIEW settle.run_progress AS
 SELECT run.run_id, run.period, run.kind, run.state, slice.slice, slice.state AS slice_state, slice.worker_pid,
@@ -54,15 +56,16 @@ SELECT run.run_id, run.period, run.kind, run.state, slice.slice, slice.state AS 
 	rate.per_second AS accounts_per_second,
 	CASE WHEN run.state = 'running' AND rate.per_second > 0
 		THEN make_interval(secs => ceil((totals.expected - totals.due) / rate.per_second)) END AS time_left,
-	totals.skips AS run_skips
+	totals.skips AS run_skips,
+	run.state = 'running' AND NOT settle.period_is_held(run.period) AS crashed
 FROM settle.run
 JOIN settle.run_slice AS slice USING (run_id)
 CROSS JOIN LATERAL (
 	SELECT sum(due)::bigint AS due, sum(expected)::bigint AS expected, sum(skips)::bigint AS skips
 	FROM settle.run_slice WHERE run_slice.run_id = run.run_id) AS totals
 CROSS JOIN LATERAL (
-	SELECT round(totals.due / nullif(extract(epoch FROM coalesce(run.finished_at, clock_timestamp()) - run.created_at), 0))
-		AS per_second) AS rate
+	SELECT round((totals.due - run.resumed_due)
+		/ nullif(extract(epoch FROM coalesce(run.finished_at, clock_timestamp()) - run.resumed_at), 0)) AS per_second) AS rate
 WHERE run.run_id = (SELECT max(run_id) FROM settle.run) OR run.state = 'running'
 ORDER BY run.run_id DESC, slice.slice;
 COMMENT ON VIEW settle.run_progress IS 'slices of the runs that run, and of the newest; for \watch 1';
@@ -79,7 +82,8 @@ COMMENT ON COLUMN settle.run_progress.percent IS 'of the slice';
 COMMENT ON COLUMN settle.run_progress.run_due IS 'accounts dealt with in the run';
 COMMENT ON COLUMN settle.run_progress.run_expected IS 'accounts of the run';
 COMMENT ON COLUMN settle.run_progress.run_percent IS 'of the run';
-COMMENT ON COLUMN settle.run_progress.accounts_per_second IS 'average since the run was created';
+COMMENT ON COLUMN settle.run_progress.accounts_per_second IS 'average since the run was started or resumed';
 COMMENT ON COLUMN settle.run_progress.time_left IS 'at that rate';
 COMMENT ON COLUMN settle.run_progress.run_skips IS 'accounts skipped in the run';
+COMMENT ON COLUMN settle.run_progress.crashed IS 'running, but its leader is gone: settle_run() goes on with it';
 

@@ -33,16 +33,16 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'settle_operator', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
-		'settle_retry', 'settle_abandon', 'settle_rebill', 'settle_void', 'settle_dry_run',
+		'settle_retry', 'settle_abandon', 'settle_error_mark',
 		-- called by settle_ingest() in the name of its caller
-		'set_bulk_origin']) AS name
+		'set_bulk_origin', 'command_claim', 'command_finish']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
-	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor',
+	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',
 		-- called by these, by views and by settle_ingest() in the name of their caller
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
-		'group_size', 'run_group_size', 'sum_totals', 'add_totals', 'usage_digest']) AS name;
+		'group_size', 'run_group_size', 'period_is_held', 'sum_totals', 'add_totals', 'usage_digest']) AS name;
 END;
 COMMENT ON FUNCTION settle.rights() IS 'what settle_init() grants besides SELECT to settle_reader and EXECUTE on everything to settle_admin';
 

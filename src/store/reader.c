@@ -9,7 +9,9 @@
  */
 #include "compat.h"
 
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "common/mix.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -30,13 +32,14 @@ typedef struct Reading {
 	MemoryContext context;
 	Oid suspended; /* values of the enum settle.account_status */
 	Oid closed;
+	Oid void_bill; /* value of the enum settle.bill_kind */
 	Rows accounts;      /* of Account */
 	Map places;         /* account_id → place in accounts */
 	Rows subscriptions; /* of Subscription, with owners */
 	Rows grants;
 	Rows adjustments;
 	UsageSums usage;
-	bool *billed; /* by place: has a bill already */
+	int16 *bills; /* by place: what is known of its bills, see billed_row() */
 } Reading;
 
 char *
@@ -62,6 +65,15 @@ usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 qu
 	digest = mix64(digest ^ (uint64) quantity);
 	digest = mix64(digest ^ (uint64) subscription_id);
 	return mix64(digest ^ (uint32) metric_id);
+}
+
+int
+bucket_of(int64 account_id, int buckets)
+{
+	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
+	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, Int64GetDatum(account_id), seed));
+
+	return (int) (hash_combine64(0, hash) % (uint64) buckets);
 }
 
 /* Place of an account; one that is not there yet is added as not existing. */
@@ -190,6 +202,17 @@ usage_row(TupleTableSlot *slot, void *arg)
 				   usage_digest(subscription_id, metric_id, DatumGetTimestampTz(slot->tts_values[3]), quantity));
 }
 
+static void
+add_ids(SqlParams *params, const int64 *ids, int count)
+{
+	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		values[i] = Int64GetDatum(ids[i]);
+	sql_add(params, INT8ARRAYOID,
+			PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+}
+
 /*
  * Runs one of the slice's queries: `columns` from a leaf, for the accounts the request is about. Values that vary are
  * parameters; only the leaf's name and the filter's shape are text.
@@ -205,29 +228,27 @@ read_leaf(Reading *reading, const char *columns, const char *leaf, const char *f
 	appendStringInfo(&query, "SELECT %s FROM %s WHERE %s", columns, leaf, filter);
 	sql_add_date(&params, request->period.to);
 	sql_add_int8(&params, request->after_id);
-	if (request->after)
-		appendStringInfoString(&query, " AND account_id > $2");
+	add_ids(&params, request->only, request->only_count);
+	add_ids(&params, request->again, request->again_count);
 	if (request->only != NULL)
-	{
-		Datum *ids = palloc(request->only_count * sizeof(Datum));
-		for (int i = 0; i < request->only_count; i++)
-			ids[i] = Int64GetDatum(request->only[i]);
-		sql_add(&params, INT8ARRAYOID,
-				PointerGetDatum(construct_array(ids, request->only_count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE)));
 		appendStringInfoString(&query, " AND account_id = ANY ($3)");
-	}
+	if (request->after && request->again_count > 0)
+		appendStringInfoString(&query, " AND (account_id > $2 OR account_id = ANY ($4))");
+	else if (request->after)
+		appendStringInfoString(&query, " AND account_id > $2");
 	sql_read(query.data, &params, row, reading);
 	pfree(query.data);
 }
 
 static void
-load_status_values(Reading *reading)
+load_enum_values(Reading *reading)
 {
-	sql_execute("SELECT 'suspended'::settle.account_status, 'closed'::settle.account_status", NULL);
+	sql_execute("SELECT 'suspended'::settle.account_status, 'closed'::settle.account_status, 'void'::settle.bill_kind",
+				NULL);
 	bool isnull;
 	reading->suspended = DatumGetObjectId(sql_datum(0, 1, &isnull));
 	reading->closed = DatumGetObjectId(sql_datum(0, 2, &isnull));
+	reading->void_bill = DatumGetObjectId(sql_datum(0, 3, &isnull));
 }
 
 static void
@@ -237,7 +258,7 @@ read_tables(Reading *reading)
 	const int bucket = request->bucket;
 	const int32 month = request->period.from;
 
-	load_status_values(reading);
+	load_enum_values(reading);
 	read_leaf(reading, "account_id, group_id, currency, status", leaf_name("account", bucket), "true", account_row);
 	/* Ended subscriptions too: usage may still name one. */
 	read_leaf(reading, "account_id, subscription_id, product_id, quantity, started_on, ended_on, unit_price",
@@ -248,6 +269,37 @@ read_tables(Reading *reading)
 			  leaf_name_of_month("adjustment", month, bucket), "true", adjustment_row);
 	read_leaf(reading, "account_id, subscription_id, metric_id, occurred_at, quantity",
 			  leaf_name_of_month("usage", month, bucket), "true", usage_row);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64 left = *(const int64 *) a;
+	const int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* A pilot names its accounts; one that does not exist must not pass without a word. */
+static void
+add_missing(Reading *reading)
+{
+	const SliceRequest *request = reading->request;
+
+	for (int i = 0; i < request->only_count && request->buckets > 0; i++)
+	{
+		const int64 id = request->only[i];
+
+		if (bucket_of(id, request->buckets) != request->bucket || map_find(&reading->places, id) != MAP_NONE)
+			continue;
+		if (!request->after || id > request->after_id ||
+			bsearch(&id, request->again, request->again_count, sizeof(int64), compare_ids) != NULL)
+		{
+			const uint32 place = place_of(reading, id);
+
+			((Account *) reading->accounts.items)[place].status = ACCOUNT_ACTIVE; /* due, because it was asked for */
+		}
+	}
 }
 
 static int
@@ -320,6 +372,7 @@ freeze_groups(Reading *reading)
 typedef struct Ordered {
 	Account account;
 	UsageSeen seen;
+	int16 revision;
 } Ordered;
 
 static int
@@ -344,46 +397,61 @@ order_accounts(Slice *slice)
 
 	Ordered *ordered = MemoryContextAllocHuge(CurrentMemoryContext, slice->count * sizeof(Ordered));
 	for (i = 0; i < slice->count; i++)
-		ordered[i] = (Ordered){slice->accounts[i], slice->usage_seen[i]};
+		ordered[i] = (Ordered){slice->accounts[i], slice->usage_seen[i], slice->revisions ? slice->revisions[i] : 0};
 	qsort(ordered, slice->count, sizeof(Ordered), compare_ordered);
 	for (i = 0; i < slice->count; i++)
 	{
 		slice->accounts[i] = ordered[i].account;
 		slice->usage_seen[i] = ordered[i].seen;
+		if (slice->revisions)
+			slice->revisions[i] = ordered[i].revision;
 	}
 	pfree(ordered);
 }
 
+/*
+ * Revisions come in any order; what counts is the newest: n + 1 when it is n and a bill, -(n + 1) when it is n and void,
+ * 0 when there is none.
+ */
 static void
 billed_row(TupleTableSlot *slot, void *arg)
 {
 	Reading *reading = arg;
 	const uint32 place = map_find(&reading->places, DatumGetInt64(slot->tts_values[0]));
+	const int16 revision = DatumGetInt16(slot->tts_values[1]);
+	const bool is_void = DatumGetObjectId(slot->tts_values[2]) == reading->void_bill;
 
-	if (place != MAP_NONE)
-		reading->billed[place] = true;
+	if (place != MAP_NONE && revision + 1 > abs(reading->bills[place]))
+		reading->bills[place] = is_void ? -(revision + 1) : revision + 1;
 }
 
-/* Takes out the accounts that have a bill. */
+/* Takes out the accounts that have a bill, and gives those whose bills were voided their next revision. */
 static void
-drop_billed(Reading *reading)
+drop_billed(Reading *reading, Slice *slice)
 {
 	Account *accounts = reading->accounts.items;
 	UsageSeen *seen = reading->usage.seen.items;
+	const uint32 count = reading->accounts.count;
 	uint32 kept = 0;
+	bool revised = false;
 
-	reading->billed = MemoryContextAllocExtended(CurrentMemoryContext, Max(reading->accounts.count, 1),
-												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	read_leaf(reading, "account_id", leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket),
-			  "true", billed_row);
-	for (uint32 i = 0; i < reading->accounts.count; i++)
-		if (!reading->billed[i])
+	reading->bills = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(int16),
+												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	read_leaf(reading, "account_id, revision, kind",
+			  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
+	for (uint32 i = 0; i < count; i++)
+		if (reading->bills[i] <= 0)
 		{
 			accounts[kept] = accounts[i];
-			seen[kept++] = seen[i];
+			seen[kept] = seen[i];
+			revised |= reading->bills[i] < 0;
+			reading->bills[kept++] = -reading->bills[i];
 		}
 	reading->accounts.count = kept;
-	pfree(reading->billed);
+	if (revised)
+		slice->revisions = reading->bills;
+	else
+		pfree(reading->bills);
 }
 
 Slice *
@@ -398,6 +466,7 @@ slice_read(const SliceRequest *request)
 	map_init(&reading.places);
 	usage_sums_init(&reading.usage);
 	read_tables(&reading);
+	add_missing(&reading);
 
 	ATTACH(&reading, &reading.subscriptions, Subscription, subscriptions, subscription_count, compare_subscriptions);
 	ATTACH(&reading, &reading.grants, Grant, grants, grant_count, compare_grants);
@@ -405,10 +474,10 @@ slice_read(const SliceRequest *request)
 	ATTACH(&reading, &reading.usage.sums, Usage, usage, usage_count, compare_usage);
 	usage_seen_fill(&reading.usage, reading.accounts.count);
 	freeze_groups(&reading);
-	if (request->unbilled)
-		drop_billed(&reading);
 
 	Slice *slice = palloc0(sizeof(Slice));
+	if (request->unbilled)
+		drop_billed(&reading, slice);
 	slice->bucket = request->bucket;
 	slice->count = (int32) reading.accounts.count;
 	slice->accounts = reading.accounts.items;

@@ -23,6 +23,7 @@ typedef struct Slice {
 	int32 count;
 	Account *accounts;     /* by account_id */
 	UsageSeen *usage_seen; /* of the account at the same index */
+	int16 *revisions;      /* of its next bill; NULL = all 0 */
 	size_t rate_space;     /* largest rate_space() of any of them */
 } Slice;
 
@@ -32,14 +33,20 @@ typedef struct SliceRequest {
 	int bucket;
 	bool after;          /* only accounts above after_id: the checkpoint of a resumed slice */
 	int64 after_id;
-	bool unbilled;       /* leave out accounts that have a bill of the month */
+	const int64 *again;  /* with `after`: these below it too, rising; they were skipped */
+	int again_count;
+	bool unbilled;       /* leave out accounts that have a bill of the month which is not void */
 	const int64 *only;   /* only these accounts (a pilot or preview); NULL = all */
 	int only_count;
+	int buckets;         /* with `only`: how many there are, so that ids which do not exist are reported; 0 = they are not */
 	const struct GroupSizes *group_sizes; /* NULL: count them now */
 } SliceRequest;
 
 /* Reads into the current memory context; inside a transaction with SPI connected. */
 extern Slice *slice_read(const SliceRequest *request);
+
+/* The remainder that PostgreSQL's hash partitioning gives an account. */
+extern int bucket_of(int64 account_id, int buckets);
 
 /* Order-independent digest of one usage row; a bill stores the sum over its rows. */
 extern uint64 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity);

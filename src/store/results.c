@@ -65,8 +65,9 @@ results_load_labels(LabelValues *labels)
 		elog(ERROR, "settle.line_kind does not have %d values", LINE_KIND_COUNT);
 	for (int i = 0; i < LINE_KIND_COUNT; i++)
 		labels->lines[i] = DatumGetObjectId(sql_datum(i, 1, &isnull));
-	sql_execute("SELECT 'bill'::settle.bill_kind", NULL);
+	sql_execute("SELECT 'bill'::settle.bill_kind, 'void'::settle.bill_kind", NULL);
 	labels->bill = DatumGetObjectId(sql_datum(0, 1, &isnull));
+	labels->void_bill = DatumGetObjectId(sql_datum(0, 2, &isnull));
 }
 
 Results *
@@ -93,7 +94,7 @@ results_open(const Run *run, const Tariff *tariff, const LabelValues *labels, in
 }
 
 static void
-write_bill(Results *results, const Account *account, const UsageSeen *seen, const Bill *bill)
+write_bill(Results *results, const Account *account, const UsageSeen *seen, int16 revision, const Bill *bill)
 {
 	Datum *values;
 	bool *nulls;
@@ -118,7 +119,7 @@ write_bill(Results *results, const Account *account, const UsageSeen *seen, cons
 	values[15] = DateADTGetDatum(results->run->period.from);
 	values[16] = DateADTGetDatum(results->due_on);
 	values[17] = ObjectIdGetDatum(results->labels->bill);
-	values[18] = Int16GetDatum(0);
+	values[18] = Int16GetDatum(revision);
 	values[19] = Int16GetDatum((int16) results->tariff->currencies[bill->currency].exponent);
 	values[20] = results->currencies[bill->currency];
 	writer_accept(results->bills);
@@ -132,7 +133,7 @@ set(Datum *values, bool *nulls, int column, Datum value)
 }
 
 static void
-write_line(Results *results, const Account *account, const Line *line, int32 line_no)
+write_line(Results *results, const Account *account, int16 revision, const Line *line, int32 line_no)
 {
 	Datum *values;
 	bool *nulls;
@@ -144,7 +145,7 @@ write_line(Results *results, const Account *account, const Line *line, int32 lin
 	values[2] = DateADTGetDatum(results->run->period.from);
 	values[3] = Int32GetDatum(line_no);
 	values[4] = ObjectIdGetDatum(results->labels->lines[line->kind]);
-	values[5] = Int16GetDatum(0);
+	values[5] = Int16GetDatum(revision);
 	if (line->kind == LINE_RECURRING)
 		set(values, nulls, 6, Int16GetDatum((int16) line->days));
 	if (line->product >= 0)
@@ -169,12 +170,35 @@ write_line(Results *results, const Account *account, const Line *line, int32 lin
 }
 
 void
-results_bill(Results *results, const Account *account, const UsageSeen *seen, const Bill *bill)
+results_bill(Results *results, const Account *account, const UsageSeen *seen, int16 revision, const Bill *bill)
 {
-	write_bill(results, account, seen, bill);
+	write_bill(results, account, seen, revision, bill);
 	for (int32 i = 0; i < bill->line_count; i++)
-		write_line(results, account, &bill->lines[i], i + 1);
-	emit_bill(&results->events, account, bill, results->due_on);
+		write_line(results, account, revision, &bill->lines[i], i + 1);
+	emit_bill(&results->events, account, revision, bill, results->due_on);
+}
+
+void
+results_void(Results *results, const VoidBill *bill)
+{
+	Datum *values;
+	bool *nulls;
+
+	writer_row(results->bills, &values, &nulls);
+	memset(nulls, false, BILL_COLUMNS);
+	values[0] = Int64GetDatum(bill->account_id);
+	values[1] = Int64GetDatum(results->run->run_id);
+	/* every amount, the usage it was computed from */
+	for (int column = 2; column <= 14; column++)
+		values[column] = Int64GetDatum(0);
+	values[15] = DateADTGetDatum(results->run->period.from);
+	values[16] = DateADTGetDatum(bill->due_on);
+	values[17] = ObjectIdGetDatum(results->labels->void_bill);
+	values[18] = Int16GetDatum(bill->revision);
+	values[19] = Int16GetDatum(bill->exponent);
+	values[20] = CStringGetTextDatum(bill->currency);
+	writer_accept(results->bills);
+	emit_void(&results->events, bill);
 }
 
 void
@@ -183,6 +207,13 @@ results_close(Results *results)
 	writer_close(results->bills);
 	writer_close(results->lines);
 	emit_close(&results->events);
+}
+
+bool
+results_are_doubled(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->table_name != NULL &&
+		   strncmp(error->table_name, "bill_", 5) == 0;
 }
 
 typedef struct Leaf {

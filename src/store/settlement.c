@@ -33,9 +33,9 @@ typedef struct Settlement {
 	GroupSizes *group_sizes;
 	LabelValues labels;
 	Workspace workspace;
+	int buckets;
 	/* of the slice that is open */
 	Slice *slice;
-	int32 next; /* account to rate next */
 } Settlement;
 
 static void
@@ -89,17 +89,16 @@ check_request(const RunRequest *request)
 {
 	settlement_check_month(request->period);
 	results_check(request->period.from);
-	catalog_check(catalog_load());
 }
 
-static char *
-catalog_fingerprint(void)
+static const char *
+catalog_fingerprint(void *step)
 {
-	return pstrdup(catalog_load()->fingerprint);
+	return ((Settlement *) step)->catalog->fingerprint;
 }
 
 static bytea *
-freeze_groups(const RunRequest *request)
+freeze_groups(void *step, const RunRequest *request)
 {
 	return groups_encode(groups_count());
 }
@@ -118,43 +117,60 @@ estimate_slice(const RunRequest *request, int slice)
 }
 
 static void *
-open_settlement(const Run *run)
+open_settlement(void)
 {
 	Settlement *settlement = palloc0(sizeof(Settlement));
 
-	settlement->run = run;
 	settlement->catalog = catalog_load();
-	if (strcmp(settlement->catalog->fingerprint, run->fingerprint) != 0)
-		ereport(ERROR, (errcode(ERRCODE_SETTLE_CATALOG_CHANGED),
-						errmsg("the catalogue changed while run " INT64_FORMAT " was starting", run->run_id),
-						errhint("Undo the change and call settle_run again, or pass force => true.")));
-	settlement->group_sizes = run->frozen ? groups_decode(run->frozen) : NULL;
+	catalog_check(settlement->catalog);
 	results_load_labels(&settlement->labels);
 	return settlement;
 }
 
+static void
+attach_run(void *step, const Run *run)
+{
+	Settlement *settlement = step;
+
+	if (strcmp(settlement->catalog->fingerprint, run->fingerprint) != 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_CATALOG_CHANGED),
+						errmsg("the catalogue changed while run " INT64_FORMAT " was starting", run->run_id),
+						errhint("Undo the change and call settle_run again, or pass force => true.")));
+	settlement->run = run;
+	settlement->buckets = bucket_count();
+	settlement->group_sizes = run->frozen ? groups_decode(run->frozen) : NULL;
+}
+
 static int64
-open_slice(void *step, int bucket, bool has_checkpoint, int64 done_through)
+open_slice(void *step, const SliceRange *range)
 {
 	Settlement *settlement = step;
 	const Run *run = settlement->run;
 	const SliceRequest request = {
 		.tariff = &settlement->catalog->tariff,
 		.period = run->period,
-		.bucket = bucket,
-		.after = has_checkpoint,
-		.after_id = done_through,
+		.bucket = range->slice,
+		.after = range->has_checkpoint,
+		.after_id = range->done_through,
+		.again = range->again,
+		.again_count = range->again_count,
 		.unbilled = run->kind == RUN_FINAL || run->kind == RUN_RETRY,
 		.only = run->accounts,
 		.only_count = run->account_count,
+		.buckets = settlement->buckets,
 		.group_sizes = settlement->group_sizes,
 	};
 
 	settlement->slice = slice_read(&request);
-	settlement->next = 0;
 	settlement->workspace.size = settlement->slice->rate_space;
 	settlement->workspace.memory = MemoryContextAllocHuge(CurrentMemoryContext, Max(settlement->workspace.size, 1));
 	return settlement->slice->count;
+}
+
+static int64
+item_id(void *step, int64 place)
+{
+	return ((Settlement *) step)->slice->accounts[place].account_id;
 }
 
 static void
@@ -164,9 +180,10 @@ record_fault(const Settlement *settlement, int64 account_id, Fault fault)
 
 	reason_message(fault, message, sizeof(message));
 	skip_record(settlement->run->run_id, settlement->slice->bucket, account_id, reason_is_warning(fault.reason),
-				reason_code(fault.reason), message);
+				reason_code(fault.reason), message, NULL);
 }
 
+/* The rows of one chunk; in the chunk's context. */
 typedef struct Chunk {
 	Settlement *settlement;
 	Results *results; /* NULL: kind dry */
@@ -205,7 +222,8 @@ rate_one(Chunk *chunk, int32 place)
 	chunk->tally->lines += bill.line_count;
 	chunk->totals[bill.currency] += bill.total;
 	if (chunk->results != NULL)
-		results_bill(chunk->results, account, &settlement->slice->usage_seen[place], &bill);
+		results_bill(chunk->results, account, &settlement->slice->usage_seen[place],
+					 settlement->slice->revisions ? settlement->slice->revisions[place] : 0, &bill);
 	return true;
 }
 
@@ -241,29 +259,22 @@ print_totals(const Tariff *tariff, const Amount *totals)
 	return text.data;
 }
 
-static bool
-process_chunk(void *step, int limit, Tally *tally, int64 *done_through)
+static void
+process_chunk(void *step, int64 from, int64 end, Tally *tally)
 {
 	Settlement *settlement = step;
-	const Slice *slice = settlement->slice;
 	const Tariff *tariff = &settlement->catalog->tariff;
-	const int32 end = slice->count - settlement->next > limit ? settlement->next + limit : slice->count;
 	Chunk chunk = {.settlement = settlement, .tally = tally};
 
-	if (settlement->next == end)
-		return false;
 	chunk.totals = palloc0(Max(tariff->currency_count, 1) * sizeof(Amount));
 	if (settlement->run->kind != RUN_DRY)
-		chunk.results = results_open(settlement->run, tariff, &settlement->labels, slice->bucket);
-	for (; settlement->next < end; settlement->next++)
-		if (rate_one(&chunk, settlement->next))
+		chunk.results = results_open(settlement->run, tariff, &settlement->labels, settlement->slice->bucket);
+	for (int64 place = from; place < end; place++)
+		if (rate_one(&chunk, (int32) place))
 			tally->due++;
 	if (chunk.results != NULL)
 		results_close(chunk.results);
-
-	*done_through = slice->accounts[end - 1].account_id;
 	tally->totals = print_totals(tariff, chunk.totals);
-	return end < slice->count;
 }
 
 static void
@@ -275,11 +286,33 @@ close_slice(void *step, int bucket)
 		results_finish(settlement->run->period.from, bucket);
 }
 
+/* Accounts that earlier runs of the month skipped and this one has billed need nobody's attention any more. */
+static void
+resolve_skips(const Run *run)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run->run_id);
+	sql_add_date(&params, run->period.from);
+	sql_execute("WITH skipped AS (SELECT array_agg(DISTINCT e.account_id) AS accounts FROM settle.run AS r"
+				"  JOIN settle.run_error AS e USING (run_id) WHERE r.period = $2 AND r.run_id < $1"
+				"  AND e.status IN ('open', 'failed')"
+				"), billed AS (SELECT b.account_id FROM skipped, settle.bill AS b"
+				"  WHERE b.period = $2 AND b.account_id = ANY (skipped.accounts) AND b.run_id = $1)"
+				" UPDATE settle.run_error AS e SET status = 'resolved', marked_at = now(),"
+				"  marked_by = this.requested_by, mark_reason = format('billed by run %s', $1)"
+				" FROM settle.run AS r, settle.run AS this, billed WHERE e.run_id = r.run_id AND r.period = $2"
+				"  AND r.run_id < $1 AND this.run_id = $1 AND e.status IN ('open', 'failed')"
+				"  AND e.account_id = billed.account_id",
+				&params);
+}
+
 static void
 complete_run(const Run *run)
 {
 	if (run->kind == RUN_DRY)
 		return;
+	resolve_skips(run);
 	emit_run(run->run_id, "completed");
 	if (run->release_auto)
 	{
@@ -298,8 +331,11 @@ const StepOps settlement_step = {
 	.slice_count = bucket_count,
 	.slice_estimate = estimate_slice,
 	.open = open_settlement,
+	.attach = attach_run,
 	.open_slice = open_slice,
+	.item_id = item_id,
 	.process = process_chunk,
+	.is_own_fault = results_are_doubled,
 	.close_slice = close_slice,
 	.complete = complete_run,
 };

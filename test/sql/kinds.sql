@@ -76,6 +76,7 @@ DELETE FROM settle.bill_line WHERE period = '2024-06-01';
 -- as if it had stopped before its first chunk
 UPDATE settle.run_slice SET state = 'pending', done_through = NULL, due = 0, written = 0, empty = 0, skips = 0, lines = 0, warnings = 0, totals = '{}'
 WHERE run_id = (SELECT max(run_id) FROM settle.run);
+DELETE FROM settle.run_error WHERE run_id = (SELECT max(run_id) FROM settle.run);
 UPDATE settle.account SET group_id = NULL WHERE account_id = 2;
 SELECT settle_run('2024-06', skip_limit => 1) > 0 AS resumed;
 SELECT account_id, total, group_size FROM settle.bill JOIN settle.account USING (account_id),

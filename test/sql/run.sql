@@ -85,7 +85,7 @@ SELECT run_id, period, kind, state, ordinal, attempt, due, bills, empty, skips, 
 FROM settle.run_history;
 SELECT sum(due) AS due, bool_and(slice_state = 'done') AS done, bool_and(percent = 100 OR due = 0) AS complete FROM settle.run_progress;
 SELECT action, acted_by = current_user AS mine, reason FROM settle.run_action ORDER BY action_id;
-SELECT * FROM settle.run_error;
+SELECT count(*) AS errors FROM settle.run_error;
 
 -- settled is settled
 SELECT settle_run('2024-05');

@@ -26,7 +26,8 @@ due_rule(void)
 		{"unknown with usage", false, false, true, false, false, ACCOUNT_ACTIVE, OUTCOME_SKIP},
 		{"unknown with a subscription", false, true, false, false, false, ACCOUNT_ACTIVE, OUTCOME_SKIP},
 		{"unknown with an adjustment", false, false, false, true, false, ACCOUNT_CLOSED, OUTCOME_SKIP},
-		{"unknown with nothing", false, false, false, false, false, ACCOUNT_ACTIVE, OUTCOME_NOT_DUE},
+		{"unknown with nothing", false, false, false, false, false, ACCOUNT_CLOSED, OUTCOME_NOT_DUE},
+		{"unknown, but a run was asked for it", false, false, false, false, false, ACCOUNT_ACTIVE, OUTCOME_SKIP},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
