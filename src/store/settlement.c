@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -291,14 +292,21 @@ static void
 resolve_skips(const Run *run)
 {
 	SqlParams params = {0};
+	bool none;
 
 	sql_add_int8(&params, run->run_id);
 	sql_add_date(&params, run->period.from);
-	sql_execute("WITH skipped AS (SELECT array_agg(DISTINCT e.account_id) AS accounts FROM settle.run AS r"
-				"  JOIN settle.run_error AS e USING (run_id) WHERE r.period = $2 AND r.run_id < $1"
-				"  AND e.status IN ('open', 'failed')"
-				"), billed AS (SELECT b.account_id FROM skipped, settle.bill AS b"
-				"  WHERE b.period = $2 AND b.account_id = ANY (skipped.accounts) AND b.run_id = $1)"
+	sql_execute("SELECT array_agg(DISTINCT e.account_id) FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)"
+				" WHERE r.period = $2 AND r.run_id < $1 AND e.status IN ('open', 'failed')",
+				&params);
+	const Datum skipped = sql_datum(0, 1, &none);
+	if (none)
+		return;
+
+	/* The array, not a join, so that bills are looked up by their keys whatever the planner believes of them. */
+	sql_add(&params, INT8ARRAYOID, skipped);
+	sql_execute("WITH billed AS MATERIALIZED (SELECT account_id FROM settle.bill"
+				"  WHERE period = $2 AND account_id = ANY ($3) AND run_id = $1)"
 				" UPDATE settle.run_error AS e SET status = 'resolved', marked_at = now(),"
 				"  marked_by = this.requested_by, mark_reason = format('billed by run %s', $1)"
 				" FROM settle.run AS r, settle.run AS this, billed WHERE e.run_id = r.run_id AND r.period = $2"
