@@ -38,6 +38,7 @@ typedef struct Crew {
 } Crew;
 
 static dsm_handle leader_segment;
+static bool holds_period;
 
 /* What the run was asked for, and how its caller can tell a repeat. */
 static void
@@ -380,11 +381,10 @@ lock_period(RunShared *shared)
 {
 	for (int waits = 0;; waits++)
 	{
-		const bool locked = run_lock(shared->request.period);
-
+		holds_period = run_lock(shared->request.period);
 		if (is_repeat(shared))
 			return false;
-		if (locked)
+		if (holds_period)
 			return true;
 		if (shared->arguments == 0 || waits == 50)
 			refuse_active(shared->request.period);
@@ -435,7 +435,7 @@ lead(RunShared *shared)
 	}
 }
 
-/* After a failure: everybody stops, and the run's row says why. */
+/* After a failure: everybody stops, and the run's row says why. Nobody waits for an automatic resume, so its row must. */
 static void
 fail_run(RunShared *shared)
 {
@@ -444,6 +444,12 @@ fail_run(RunShared *shared)
 
 	pg_atomic_write_u32(&shared->stop, 1);
 	(void) shared_read_reply(shared, &run_id, &failure);
+	if (crew.run == NULL && holds_period && shared->request.resume_run_id != 0)
+	{
+		sql_begin("settle: giving up a crashed run");
+		run_give_up(shared->request.resume_run_id, failure.message);
+		sql_commit();
+	}
 	if (crew.run == NULL)
 		return;
 	wait_for_workers(&crew);

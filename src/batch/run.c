@@ -368,6 +368,19 @@ run_finish(const Run *run, RunState state, const char *message)
 					&(SqlParams){.count = 1, .types = {INT8OID}, .values = {Int64GetDatum(run->run_id)}});
 }
 
+void
+run_give_up(int64 run_id, const char *message)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	sql_add_text(&params, message);
+	if (sql_execute("UPDATE settle.run SET state = 'failed', message = $2, finished_at = clock_timestamp()"
+					" WHERE run_id = $1 AND state = 'running'",
+					&params) == 1)
+		log_write(run_id, RUN_LOG_ERROR, LOG_NO_SLICE, "could not be resumed automatically: %s", message);
+}
+
 bool
 run_stop_requested(const Run *run)
 {

@@ -87,6 +87,8 @@ extern int64 run_create(const RunRequest *request, const int64 *accounts, Oid re
 extern void run_resume(int64 run_id, const RunRequest *request, const char *fingerprint);
 extern Run *run_load(int64 run_id);
 extern void run_finish(const Run *run, RunState state, const char *message);
+/* A crashed run that could not even be opened has failed, with this message. Under the period's lock. */
+extern void run_give_up(int64 run_id, const char *message);
 extern bool run_stop_requested(const Run *run);
 extern void run_record_action(int64 run_id, const char *action, Oid actor, const char *reason);
 

@@ -106,6 +106,8 @@ BEGIN
 	END IF;
 	UPDATE settle.run SET stop_requested = true WHERE run.run_id = found.run_id;
 	INSERT INTO settle.run_action (run_id, action, reason) VALUES (found.run_id, 'stop', settle_stop.reason);
+	INSERT INTO settle.run_log (run_id, level, message)
+	VALUES (found.run_id, 'info', format('%s asks to stop%s', session_user, ': ' || settle_stop.reason));
 	PERFORM settle.command_finish(command_id, 'null');
 END $$;
 COMMENT ON FUNCTION settle_stop(bigint, text, uuid) IS 'asks a running run to stop at its next chunk, when this transaction commits; settle_run() goes on. Errors: ST008 no such run, ST009 not running or crashed, ST012 command id used otherwise';
