@@ -1,8 +1,8 @@
 /*
  * quote.c: settle_quote(), the price of a quantity under a charge written as JSON.
  *
- * The JSON becomes the same Charge struct that the catalogue gives the run, and the same rate_quote() prices it. Every
- * key is checked: an unknown one or a wrong type is an error, because a misspelt key would silently price as 0.
+ * Here the JSON is walked and what is wrong is put into words; rate/quote.c says what each pair means and prices the
+ * charge. Every key reaches it, since one that is passed over would silently price as 0.
  */
 #include "compat.h"
 
@@ -11,221 +11,159 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "rate/rate.h"
+#include "rate/quote.h"
 
 PG_FUNCTION_INFO_V1(settle_quote);
 
-pg_attribute_noreturn() static void
-refuse(const char *key, const char *expected)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("key \"%s\" of the charge must be %s", key, expected)));
-}
-
-/* A JSON number, or a string that holds one, as text. */
-static char *
-read_numeral(const char *key, const JsonbValue *value)
-{
-	if (value->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-	if (value->type == jbvString)
-		return pnstrdup(value->val.string.val, value->val.string.len);
-	refuse(key, "a number or a string with a number");
-}
-
-static Amount
-read_amount(const char *key, const JsonbValue *value)
-{
-	const char *numeral = read_numeral(key, value);
-	Amount amount;
-
-	if (!amount_parse(numeral, strlen(numeral), &amount))
-		refuse(key, "a decimal of at most 12 places");
-	return amount;
-}
-
-static int64
-read_count(const char *key, const JsonbValue *value)
-{
-	const char *numeral = read_numeral(key, value);
-	char *end;
-
-	errno = 0;
-	const long long count = strtoll(numeral, &end, 10);
-	if (errno != 0 || end == numeral || *end != '\0')
-		refuse(key, "a whole number");
-	return count;
-}
-
-static bool
-read_flag(const char *key, const JsonbValue *value)
-{
-	if (value->type != jbvBool)
-		refuse(key, "true or false");
-	return value->val.boolean;
-}
-
-/* Calls set() for every pair of an object. */
-typedef void (*SetKey)(void *target, const char *key, const JsonbValue *value);
-
+/* Raises the error that a Quote tells of. */
 static void
-read_object(JsonbContainer *object, SetKey set, void *target)
+refuse(const Quote *quote)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(object);
-	const bool skip_nested = true;
-	JsonbIteratorToken token;
-	JsonbValue value;
-	char *key = NULL;
+	const int invalid = ERRCODE_INVALID_PARAMETER_VALUE;
 
-	(void) JsonbIteratorNext(&iterator, &value, skip_nested); /* the object itself */
-	while ((token = JsonbIteratorNext(&iterator, &value, skip_nested)) != WJB_DONE)
+	switch (quote->fault)
 	{
-		if (token == WJB_KEY)
-			key = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE)
-			set(target, key, &value);
+		case QUOTE_FINE:
+			break;
+		case QUOTE_WRONG_VALUE:
+			ereport(ERROR, (errcode(invalid), errmsg("key \"%s\" of the charge must be %s", quote->key, quote->expected)));
+			break;
+		case QUOTE_UNKNOWN_KEY:
+			ereport(ERROR, (errcode(invalid), errmsg("unknown key \"%s\" in the charge", quote->key),
+							errhint("Keys are model, unit_amount, event_amount, included, package_size, package_round,"
+									" tiers, minimum, maximum and zero_flat.")));
+			break;
+		case QUOTE_UNKNOWN_TIER_KEY:
+			ereport(ERROR, (errcode(invalid), errmsg("unknown key \"%s\" in a tier", quote->key),
+							errhint("Keys are up_to, unit_amount and flat_amount.")));
+			break;
+		case QUOTE_NO_MODEL:
+			ereport(ERROR, (errcode(invalid), errmsg("the charge has no model")));
+			break;
+		case QUOTE_UNUSABLE:
+			ereport(ERROR, (errcode(invalid), errmsg("the charge cannot be used: %s", reason_code(quote->reason)),
+							errdetail("%s", reason_help(quote->reason))));
+			break;
+		case QUOTE_NEGATIVE:
+			ereport(ERROR, (errcode(invalid), errmsg("quantity and rows must not be negative")));
+			break;
+		case QUOTE_OUT_OF_RANGE:
+			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("the amount is out of range")));
+			break;
 	}
 }
 
 static void
-set_tier_key(void *target, const char *key, const JsonbValue *value)
+refuse_tiers(void)
 {
-	Tier *tier = target;
+	refuse(&(Quote){.fault = QUOTE_WRONG_VALUE, .key = "tiers", .expected = "an array of objects"});
+}
 
-	if (strcmp(key, "up_to") == 0)
-		tier->up_to = value->type == jbvNull ? INT64_MAX : read_count("tiers.up_to", value);
-	else if (strcmp(key, "unit_amount") == 0)
-		tier->unit_amount = read_amount("tiers.unit_amount", value);
-	else if (strcmp(key, "flat_amount") == 0)
-		tier->flat_amount = read_amount("tiers.flat_amount", value);
-	else
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown key \"%s\" in a tier", key),
-						errhint("Keys are up_to, unit_amount and flat_amount.")));
+/* A value without its JSON: nested ones are only named as such. */
+static QuoteValue
+plain(const JsonbValue *value)
+{
+	char *number;
+
+	switch (value->type)
+	{
+		case jbvNull:
+			return (QuoteValue){.type = QUOTE_NULL};
+		case jbvBool:
+			return (QuoteValue){.type = QUOTE_FLAG, .flag = value->val.boolean};
+		case jbvNumeric:
+			number = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			return (QuoteValue){.type = QUOTE_NUMBER, .text = number, .len = strlen(number)};
+		case jbvString:
+			return (QuoteValue){
+				.type = QUOTE_STRING, .text = value->val.string.val, .len = (size_t) value->val.string.len};
+		default:
+			return (QuoteValue){.type = QUOTE_NESTED};
+	}
+}
+
+/* Opens an object; next_pair() then gives its pairs, without descending into them. */
+static JsonbIterator *
+open_object(JsonbContainer *object)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbValue itself;
+
+	(void) JsonbIteratorNext(&iterator, &itself, true);
+	return iterator;
+}
+
+static bool
+next_pair(JsonbIterator **iterator, char **key, JsonbValue *value)
+{
+	if (JsonbIteratorNext(iterator, value, true) != WJB_KEY)
+		return false;
+	*key = pnstrdup(value->val.string.val, value->val.string.len);
+	return JsonbIteratorNext(iterator, value, true) == WJB_VALUE;
 }
 
 static void
-read_tiers(Charge *charge, const JsonbValue *value)
+read_tier(Quote *quote, Tier *tier, JsonbContainer *object)
+{
+	JsonbIterator *iterator = open_object(object);
+	JsonbValue value;
+	char *key;
+
+	*tier = QUOTE_TIER;
+	while (next_pair(&iterator, &key, &value))
+		if (!quote_set_tier(quote, tier, key, plain(&value)))
+			refuse(quote);
+}
+
+static void
+read_tiers(Quote *quote, const JsonbValue *value)
 {
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		refuse("tiers", "an array of objects");
+		refuse_tiers();
 
 	JsonbContainer *array = value->val.binary.data;
 	const uint32 count = JsonContainerSize(array);
-	Tier *tiers = palloc0(Max(count, 1) * sizeof(Tier));
+	Tier *tiers = palloc(Max(count, 1) * sizeof(Tier));
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		const JsonbValue *element = getIthJsonbValueFromContainer(array, i);
 
 		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-			refuse("tiers", "an array of objects");
-		tiers[i].up_to = INT64_MAX;
-		read_object(element->val.binary.data, set_tier_key, &tiers[i]);
+			refuse_tiers();
+		read_tier(quote, &tiers[i], element->val.binary.data);
 	}
-	charge->tiers = tiers;
-	charge->tier_count = (int32) count;
-}
-
-static ChargeModel
-read_model(const JsonbValue *value)
-{
-	static const char *const models[] = {"per_unit", "graduated", "volume", "package", "unlimited"};
-
-	if (value->type == jbvString)
-		for (int i = 0; i < lengthof(models); i++)
-			if (value->val.string.len == (int) strlen(models[i]) &&
-				memcmp(value->val.string.val, models[i], value->val.string.len) == 0)
-				return (ChargeModel) i;
-	refuse("model", "per_unit, graduated, volume, package or unlimited");
-}
-
-static bool
-read_round_down(const JsonbValue *value)
-{
-	if (value->type == jbvString && value->val.string.len == 2 && memcmp(value->val.string.val, "up", 2) == 0)
-		return false;
-	if (value->type == jbvString && value->val.string.len == 4 && memcmp(value->val.string.val, "down", 4) == 0)
-		return true;
-	refuse("package_round", "up or down");
-}
-
-typedef struct ChargeTarget {
-	Charge charge;
-	bool has_model;
-} ChargeTarget;
-
-static void
-set_charge_key(void *arg, const char *key, const JsonbValue *value)
-{
-	ChargeTarget *target = arg;
-	Charge *charge = &target->charge;
-
-	if (strcmp(key, "model") == 0)
-	{
-		charge->model = read_model(value);
-		target->has_model = true;
-	}
-	else if (strcmp(key, "unit_amount") == 0)
-		charge->unit_amount = read_amount(key, value);
-	else if (strcmp(key, "event_amount") == 0)
-		charge->event_amount = read_amount(key, value);
-	else if (strcmp(key, "included") == 0)
-		charge->included = read_count(key, value);
-	else if (strcmp(key, "package_size") == 0)
-		charge->package_size = read_count(key, value);
-	else if (strcmp(key, "package_round") == 0)
-		charge->package_round_down = read_round_down(value);
-	else if (strcmp(key, "tiers") == 0)
-		read_tiers(charge, value);
-	else if (strcmp(key, "minimum") == 0)
-	{
-		charge->minimum = read_amount(key, value);
-		charge->has_minimum = true;
-	}
-	else if (strcmp(key, "maximum") == 0)
-	{
-		charge->maximum = read_amount(key, value);
-		charge->has_maximum = true;
-	}
-	else if (strcmp(key, "zero_flat") == 0)
-		charge->zero_flat = read_flag(key, value);
-	else
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown key \"%s\" in the charge", key),
-						errhint("Keys are model, unit_amount, event_amount, included, package_size, package_round, tiers,"
-								" minimum, maximum and zero_flat.")));
+	quote->charge.tiers = tiers;
+	quote->charge.tier_count = (int32) count;
 }
 
 static void
-read_charge(Jsonb *json, Charge *charge)
+read_charge(Quote *quote, Jsonb *json)
 {
-	ChargeTarget target = {0};
+	JsonbIterator *iterator;
+	JsonbValue value;
+	char *key;
 
 	if (!JB_ROOT_IS_OBJECT(json))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the charge must be a JSON object")));
-	read_object(&json->root, set_charge_key, &target);
-	if (!target.has_model)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the charge has no model")));
-
-	const Reason reason = rate_check_charge(&target.charge);
-	if (reason != REASON_OK)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the charge cannot be used: %s", reason_code(reason)),
-						errdetail("%s", reason_help(reason))));
-	*charge = target.charge;
+	iterator = open_object(&json->root);
+	while (next_pair(&iterator, &key, &value))
+		if (strcmp(key, "tiers") == 0)
+			read_tiers(quote, &value);
+		else if (!quote_set(quote, key, plain(&value)))
+			refuse(quote);
 }
 
 Datum
 settle_quote(PG_FUNCTION_ARGS)
 {
-	const int64 quantity = PG_GETARG_INT64(1);
-	const int64 rows = PG_GETARG_INT64(2);
 	char result[AMOUNT_TEXT_SIZE];
-	Charge charge;
+	Quote quote = {0};
 	Amount amount;
 
-	read_charge(PG_GETARG_JSONB_P(0), &charge);
-	if (quantity < 0 || rows < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("quantity and rows must not be negative")));
-	if (!rate_quote(&charge, quantity, rows, &amount))
-		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("the amount is out of range")));
+	read_charge(&quote, PG_GETARG_JSONB_P(0));
+	if (!quote_price(&quote, PG_GETARG_INT64(1), PG_GETARG_INT64(2), &amount))
+		refuse(&quote);
 
 	amount_print(amount, result);
 	PG_RETURN_DATUM(DirectFunctionCall3(numeric_in, CStringGetDatum(result), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
