@@ -6,7 +6,7 @@
  * is marked `invalid` by the same checks; all else may be anything: amounts of either sign, any up_to, any package size,
  * ranges that end before they begin, ids that name nothing. From reader.c: rows come in any order and are sorted, usage
  * is added up row by row after its increments, a grant that begins after the month is left out, an account that does
- * not exist has rows but nothing else.
+ * not exist has rows and nothing else, or is one that a run was asked for.
  *
  * Every array has exactly its size, so that the address sanitizer sees reading past it. The caller frees all at once.
  */
@@ -487,12 +487,17 @@ take_account(Input *input, Month *month)
 	const uint8_t flags = take_byte(input);
 
 	account->account_id = take_number(input);
-	/* without any row nobody would have heard of it */
-	account->exists = flags < 240 || month->subscription_count + month->usage_count + month->adjustment_count == 0;
-	account->status = account->exists ? (AccountStatus) (flags % 3) : ACCOUNT_CLOSED;
+	account->exists = flags < 240;
+	account->status = (AccountStatus) (flags % 3);
 	account->currency = -1;
 	if (!account->exists)
+	{
+		/* it is there because of its rows, or else a run was asked for it; grants are read after subscriptions */
+		account->status = month->subscription_count + month->usage_count + month->adjustment_count > 0 ? ACCOUNT_CLOSED
+																										: ACCOUNT_ACTIVE;
+		month->grant_count = month->subscription_count > 0 ? month->grant_count : 0;
 		return;
+	}
 	if (!(flags >= 232))
 		account->currency = take_rarely(input) ? take_code(input, month->tariff.currency_count) : 0;
 	account->has_group = flags & 16;

@@ -505,7 +505,7 @@ check_fault(Fault fault)
 static void
 check_result(const Month *month, const Account *account, const Result *result, bool large)
 {
-	const bool expected = account->exists && account->status != ACCOUNT_CLOSED;
+	const bool expected = account->status != ACCOUNT_CLOSED;
 
 	switch (result->outcome)
 	{
