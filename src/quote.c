@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(settle_quote);
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse(const char *key, const char *expected)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("key \"%s\" of the charge must be %s", key, expected)));
