@@ -29,13 +29,39 @@
 #define insert_index_tuples(rri, slot, estate) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
 #endif
 
-/* 16 added permission infos, 18 the set of unpruned relations, to ExecInitRangeTable. */
+/*
+ * A range table of one entry, the target of a bulk insertion. 16 added permission infos: without one, a failing
+ * constraint cannot say which row it was and ends in an internal error. 18 added the set of unpruned relations.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "executor/executor.h"
+#include "parser/parse_relation.h"
+static inline void
+init_range_table(EState *estate, RangeTblEntry *target)
+{
+	List *permissions = NIL;
+
+	(void) addRTEPermissionInfo(&permissions, target);
 #if PG_VERSION_NUM >= 180000
-#define init_range_table(estate, rtable) ExecInitRangeTable(estate, rtable, NIL, bms_make_singleton(1))
-#elif PG_VERSION_NUM >= 160000
-#define init_range_table(estate, rtable) ExecInitRangeTable(estate, rtable, NIL)
+	ExecInitRangeTable(estate, list_make1(target), permissions, bms_make_singleton(1));
 #else
-#define init_range_table(estate, rtable) ExecInitRangeTable(estate, rtable)
+	ExecInitRangeTable(estate, list_make1(target), permissions);
+#endif
+}
+#else
+#define init_range_table(estate, target) ExecInitRangeTable(estate, list_make1(target))
+#endif
+
+/* 17 can end transactions by their age: an entry for the settings that workers pin. */
+#if PG_VERSION_NUM >= 170000
+#define PIN_TRANSACTION_TIMEOUT {"transaction_timeout", "0"},
+#else
+#define PIN_TRANSACTION_TIMEOUT
+#endif
+
+/* 18 renamed pg_attribute_noreturn(). */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /* 17 lets extensions name their waits. */

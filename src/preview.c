@@ -84,7 +84,7 @@ put_line(ReturnSetInfo *result, const Tariff *tariff, const Account *account, co
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse_account(int64 account_id, Fault fault)
 {
 	char message[256];

@@ -14,7 +14,7 @@ static const char *const level_names[] = {"info", "warning", "error"};
 #define MESSAGE_SIZE 1024
 
 /* As much as fits, cut between characters: it is stored in a table. */
-static void
+pg_attribute_printf(2, 0) static void
 print(char *message, const char *format, va_list arguments)
 {
 	vsnprintf(message, MESSAGE_SIZE, format, arguments);

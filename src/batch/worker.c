@@ -50,6 +50,7 @@ process_pin_settings(void)
 	static const char *const settings[][2] = {
 		{"search_path", "pg_catalog, pg_temp"},
 		{"statement_timeout", "0"},
+		PIN_TRANSACTION_TIMEOUT
 		{"idle_in_transaction_session_timeout", "0"},
 		{"lock_timeout", "30s"},
 		{"default_transaction_isolation", "read committed"},

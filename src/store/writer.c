@@ -92,7 +92,7 @@ writer_open(Oid leaf, int natts, bool hidden)
 	writer->nulls = palloc(writer->columns->natts * sizeof(bool));
 	writer->hidden = hidden;
 	writer->estate = CreateExecutorState();
-	init_range_table(writer->estate, list_make1(target_entry(writer->relation)));
+	init_range_table(writer->estate, target_entry(writer->relation));
 	writer->estate->es_output_cid = GetCurrentCommandId(true);
 	writer->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->target, writer->relation, 1, NULL, 0);

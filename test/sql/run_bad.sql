@@ -58,7 +58,13 @@ SET settle.chunk_size = 0;
 SET settle.workers = 65;
 SET settle.skip_limit = -1;
 SET settle.time_zone = 'Nowhere/Else';
-SET settle.nonsense = 1;
+-- names that do not exist are refused, from 15 on
+DO $$ BEGIN
+	PERFORM set_config('settle.nonsense', '1', false);
+	ASSERT current_setting('server_version_num')::integer < 150000, 'settle.nonsense was taken';
+EXCEPTION WHEN invalid_name THEN
+	NULL;
+END $$;
 
 -- transactions
 BEGIN;

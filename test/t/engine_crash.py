@@ -69,13 +69,16 @@ class Crash:
         self.server.create_settled("month", 4)
         self.server.generate("month", options.accounts, "2024-05")
         self.server.sql("VACUUM ANALYZE", "month")
+        # 14 knows no other way
+        has_strategy = int(self.server.sql("SHOW server_version_num")) >= 150000
+        self.copy = "TEMPLATE month STRATEGY file_copy" if has_strategy else "TEMPLATE month"
 
     def clone(self):
         if self.database:
             self.server.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
         self.number += 1
         self.database = f"month_{self.number}"
-        self.server.sql(f"CREATE DATABASE {self.database} TEMPLATE month STRATEGY file_copy")
+        self.server.sql(f"CREATE DATABASE {self.database} {self.copy}")
 
     def sql(self, query):
         return self.server.sql(query, self.database)
