@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/array.h"
@@ -229,30 +230,39 @@ print_arguments(FunctionCallInfo fcinfo, const RunRequest *request, const int64 
 typedef struct Watch {
 	RunShared *shared;
 	BackgroundWorkerHandle *leader;
-	TimestampTz started;
-	TimestampTz noticed;
+	uint64 started_ms; /* by the clock that nobody sets */
+	uint64 noticed_ms;
 	uint64 due_at_start;
 	bool counting;
 } Watch;
 
+static uint64
+now_ms(void)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (uint64) INSTR_TIME_GET_MILLISEC(now);
+}
+
 static void
 notice_progress(Watch *watch, int64 run_id)
 {
-	const TimestampTz now = GetCurrentTimestamp();
+	const uint64 now = now_ms();
 	const uint64 due = pg_atomic_read_u64(&watch->shared->due);
 	const uint64 expected = Max(pg_atomic_read_u64(&watch->shared->expected), due);
 
 	if (!watch->counting)
 	{
 		watch->due_at_start = due;
-		watch->started = watch->noticed = now;
+		watch->started_ms = watch->noticed_ms = now;
 		watch->counting = true;
 	}
-	if (!TimestampDifferenceExceeds(watch->noticed, now, 1000))
+	if (now - watch->noticed_ms < 1000)
 		return;
-	watch->noticed = now;
+	watch->noticed_ms = now;
 
-	const uint64 elapsed_ms = Max((uint64) (now - watch->started) / 1000, 1);
+	const uint64 elapsed_ms = Max(now - watch->started_ms, 1);
 	const uint64 rate = (due - watch->due_at_start) * 1000 / elapsed_ms;
 	const uint64 percent = expected == 0 ? 0 : due * 100 / expected;
 	char left[32] = "unknown";
@@ -268,7 +278,7 @@ static void
 notice_summary(Watch *watch, int64 run_id)
 {
 	const RunShared *shared = watch->shared;
-	const uint64 ms = (uint64) (GetCurrentTimestamp() - watch->started) / 1000;
+	const uint64 ms = now_ms() - watch->started_ms;
 
 	ereport(NOTICE,
 			(errmsg("run " INT64_FORMAT " completed: " UINT64_FORMAT " bills, " UINT64_FORMAT " empty, " UINT64_FORMAT
@@ -407,7 +417,7 @@ settle_run(PG_FUNCTION_ARGS)
 	check_transaction();
 	const int64 *accounts = read_request(fcinfo, &request);
 	dsm_segment *segment = shared_create(&request, accounts, has_command ? print_arguments(fcinfo, &request, accounts) : NULL);
-	Watch watch = {.shared = dsm_segment_address(segment), .started = GetCurrentTimestamp()};
+	Watch watch = {.shared = dsm_segment_address(segment), .started_ms = now_ms()};
 
 	if (has_command)
 		watch.shared->command_id = *PG_GETARG_UUID_P(ARG_COMMAND_ID);

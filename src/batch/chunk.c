@@ -13,6 +13,8 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
 
 #include "batch/log.h"
 #include "batch/slice.h"
@@ -168,6 +170,9 @@ try_chunk(OpenSlice *slice, int64 end, const ErrorData *refused, Fence *fence)
 	Chunk chunk = {.slice = slice, .end = end, .refused = refused};
 
 	CHECK_FOR_INTERRUPTS();
+	/* Without a postmaster nobody can be told and the server cannot be started again: the next one resumes the run. */
+	if (!PostmasterIsAlive())
+		proc_exit(1);
 	check_skip_limit(&slice->work);
 	if (slice->between != NULL)
 		slice->between(slice->between_arg);

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "storage/latch.h"
 
 #include "batch/log.h"
@@ -35,15 +36,21 @@ pause_ms(int tries)
 	return longest / 2 + (int) (random() % (longest / 2 + 1));
 }
 
+/* By the clock that nobody sets. */
 static void
 pause_before_retry(const Work *work, int tries)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms(tries));
+	const int pause = pause_ms(tries);
+	instr_time began;
 
+	INSTR_TIME_SET_CURRENT(began);
 	for (;;)
 	{
-		const long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		instr_time passed;
 
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, began);
+		const long left_ms = pause - (long) INSTR_TIME_GET_MILLISEC(passed);
 		if (left_ms <= 0 || pg_atomic_read_u32(&work->shared->stop) != 0)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(left_ms, 200),

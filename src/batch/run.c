@@ -136,25 +136,29 @@ run_count_crash(int64 run_id, bool automatic)
 	sql_add_int8(&params, run_id);
 	sql_add_bool(&params, automatic);
 	/* The same count of chunks at two crashes in a row: the next attempt would only crash the server again. */
-	if (sql_execute("UPDATE settle.run SET crashes = crashes + 1, crashed_at_chunks = progress.chunks,"
-					" state = CASE WHEN $2 AND crashed_at_chunks = progress.chunks THEN 'failed' ELSE state END,"
-					" message = CASE WHEN $2 AND crashed_at_chunks = progress.chunks"
+	if (sql_execute("UPDATE settle.run SET crashes = crashes + 1, crashed_at_chunks = found.chunks, state = found.verdict,"
+					" message = CASE found.verdict WHEN 'failed'"
 					"  THEN 'crashed twice at the same checkpoint, see the server''s log' END,"
-					" finished_at = CASE WHEN $2 AND crashed_at_chunks = progress.chunks THEN clock_timestamp() END"
-					" FROM (SELECT sum(chunks)::int8 AS chunks FROM settle.run_slice WHERE run_id = $1) AS progress"
-					" WHERE run_id = $1 AND state = 'running' RETURNING state = 'running', crashes",
+					" finished_at = CASE WHEN found.verdict <> 'running' THEN clock_timestamp() END"
+					" FROM (SELECT sum(s.chunks)::int8 AS chunks, (CASE WHEN NOT $2 THEN 'running'"
+					"   WHEN r.stop_requested THEN 'stopped'"
+					"   WHEN r.crashed_at_chunks = sum(s.chunks) THEN 'failed' ELSE 'running' END)::settle.run_state AS verdict"
+					"  FROM settle.run AS r JOIN settle.run_slice AS s ON s.run_id = r.run_id"
+					"  WHERE r.run_id = $1 GROUP BY r.run_id) AS found"
+					" WHERE run_id = $1 AND state = 'running' RETURNING state::text, crashes",
 					&params) == 0)
 		return true;
 
-	const bool go_on = sql_bool(0, 1);
+	const char *state = sql_text(0, 1);
 	const int crashes = sql_int4(0, 2);
-	if (go_on)
-		log_write(run_id, RUN_LOG_WARNING, LOG_NO_SLICE, "crashed (%d so far): its leader is gone", crashes);
-	else
+	if (strcmp(state, "failed") == 0)
 		log_write(run_id, RUN_LOG_ERROR, LOG_NO_SLICE,
 				  "crashed twice at the same checkpoint and is not resumed automatically again; see the server's log,"
 				  " then call settle_run");
-	return go_on;
+	else
+		log_write(run_id, RUN_LOG_WARNING, LOG_NO_SLICE, "crashed (%d so far): its leader is gone%s", crashes,
+				  strcmp(state, "stopped") == 0 ? "; it was asked to stop, so it is not resumed automatically" : "");
+	return strcmp(state, "running") == 0;
 }
 
 int64
@@ -172,8 +176,13 @@ run_find_active(Period period)
 int
 run_list_crashed(RunRequest **requests)
 {
-	/* One that is alive holds its period's lock, and its would-be second leader is turned away by that. */
-	const int count = (int) sql_execute("SELECT run_id, period, kind::text, workers FROM settle.run"
+	/*
+	 * One that is alive holds its period's lock, and its would-be second leader is turned away by that. From the second
+	 * crash on a single process goes on: with several, chunks of the others would pass for progress, and one account that
+	 * crashes the server could do so as often as there are chunks.
+	 */
+	const int count = (int) sql_execute("SELECT run_id, period, kind::text, CASE WHEN crashes = 0 THEN workers ELSE 1 END"
+										" FROM settle.run"
 										" WHERE state = 'running' AND NOT settle.period_is_held(period) ORDER BY run_id",
 										NULL);
 

@@ -31,7 +31,10 @@ own_slice(const Run *run, int slice)
 
 #define IS_OWN_SLICE " run_id = $1 AND slice = $2 AND attempt = $3 AND worker_pid = $4 AND state = 'running' "
 
-/* The largest slice that nobody has taken; slice -1 = none is left. */
+/*
+ * The largest slice that nobody has taken, those that were begun before first, so that a run that crashes in one of them
+ * comes to the same place again; slice -1 = none is left.
+ */
 static void
 claim(void *arg)
 {
@@ -48,7 +51,7 @@ claim(void *arg)
 					" started_at = coalesce(started_at, clock_timestamp())"
 					" WHERE run_id = $1 AND slice = (SELECT slice FROM settle.run_slice"
 					"  WHERE run_id = $1 AND attempt = $2 AND state = 'pending'"
-					"  ORDER BY expected DESC, slice LIMIT 1 FOR UPDATE SKIP LOCKED)"
+					"  ORDER BY started_at IS NULL, expected DESC, slice LIMIT 1 FOR UPDATE SKIP LOCKED)"
 					" RETURNING slice, done_through",
 					&params) == 0)
 		return;

@@ -65,7 +65,8 @@ CROSS JOIN LATERAL (
 	FROM settle.run_slice WHERE run_slice.run_id = run.run_id) AS totals
 CROSS JOIN LATERAL (
 	SELECT round((totals.due - run.resumed_due)
-		/ nullif(extract(epoch FROM coalesce(run.finished_at, clock_timestamp()) - run.resumed_at), 0)) AS per_second) AS rate
+		-- the clock may have been set back
+		/ nullif(greatest(extract(epoch FROM coalesce(run.finished_at, clock_timestamp()) - run.resumed_at), 0), 0)) AS per_second) AS rate
 WHERE run.run_id = (SELECT max(run_id) FROM settle.run) OR run.state = 'running'
 ORDER BY run.run_id DESC, slice.slice;
 COMMENT ON VIEW settle.run_progress IS 'slices of the runs that run, and of the newest; for \watch 1';

@@ -9,186 +9,37 @@ buckets, and the chunk size. Moments of the kills are random; the seed is printe
 usage: engine_crash.py [--points N] [--seed S] [--accounts N] [--only TEXT]
 """
 
-import argparse
 import os
-import random
 import signal
 import sys
 import time
 
-from server import Server, SqlError, Tests, finish
-
-RUN = "SELECT settle_run('2024-05', chunk_size => 200, workers => 2)"
-
-# One md5 per kind of row. What names the run or the moment is left out, and nothing else.
-BYTES = r"""
-SELECT 'bills ' || count(*) || ' ' || md5(string_agg((to_jsonb(b) - 'run_id')::text, E'\n' ORDER BY account_id, revision))
-FROM settle.bill AS b;
-SELECT 'lines ' || count(*) || ' ' || md5(string_agg(to_jsonb(l)::text, E'\n' ORDER BY account_id, revision, line_no))
-FROM settle.bill_line AS l;
-SELECT 'events ' || count(*) || ' ' || md5(string_agg(concat_ws('|', account_id, period, event_type, event_id,
-	regexp_replace(regexp_replace(payload, '"run_id":[0-9]+', '"run_id":0'),
-		'"(settled|completed|released)_at":"[^"]*"', '"\1_at":""')), E'\n' ORDER BY event_id))
-FROM settle.outbox;
-SELECT 'errors ' || count(*) || ' ' || md5(string_agg(concat_ws('|', account_id, severity, code, message), E'\n'
-	ORDER BY account_id, severity, code, message)) FROM settle.run_error;
-SELECT 'counts ' || concat_ws(' ', due, bills, empty, skips, warnings, lines, totals)
-FROM settle.run_history WHERE kind = 'final';
-"""
-
-SOUND = {
-    "due = bills + empty + skips":
-        "SELECT bool_and(due = bills + empty + skips AND due > 0) FROM settle.run_history",
-    "the run's counters are those of its rows":
-        "SELECT bills = (SELECT count(*) FROM settle.bill) AND lines = (SELECT count(*) FROM settle.bill_line)"
-        " AND skips = (SELECT count(*) FROM settle.run_error WHERE severity = 'error')"
-        " AND warnings = (SELECT count(*) FROM settle.run_error WHERE severity = 'warning') FROM settle.run_history",
-    "no account is billed twice":
-        "SELECT NOT EXISTS (SELECT FROM settle.bill GROUP BY account_id HAVING count(*) > 1)",
-    "no event is written twice":
-        "SELECT NOT EXISTS (SELECT FROM settle.outbox GROUP BY event_id HAVING count(*) > 1)",
-    "one completed run":
-        "SELECT string_agg(state::text, ',') = 'completed' FROM settle.run",
-    "no slice is left open":
-        "SELECT bool_and(state = 'done') FROM settle.run_slice",
-    "no lock of ours is left":
-        "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'",
-    "no process of ours is left":
-        "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'settle%'",
-}
+from disturb import RUN, Disturb, read_options
+from server import SqlError, finish
 
 
-class Crash:
-    def __init__(self, options):
-        self.options = options
-        self.random = random.Random(options.seed)
-        self.tests = Tests()
-        self.server = Server("crash")
-        self.number = 0
-        self.database = None
-        self.server.create_settled("month", 4)
-        self.server.generate("month", options.accounts, "2024-05")
-        self.server.sql("VACUUM ANALYZE", "month")
-        # 14 knows no other way
-        has_strategy = int(self.server.sql("SHOW server_version_num")) >= 150000
-        self.copy = "TEMPLATE month STRATEGY file_copy" if has_strategy else "TEMPLATE month"
-
-    def clone(self):
-        if self.database:
-            self.server.sql(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
-        self.number += 1
-        self.database = f"month_{self.number}"
-        self.server.sql(f"CREATE DATABASE {self.database} {self.copy}")
-
-    def sql(self, query):
-        return self.server.sql(query, self.database)
-
-    def value(self, query):
-        """The value as psql prints it; an error as its text, so that a check shows it."""
-        try:
-            return self.sql(query)
-        except SqlError as error:
-            return str(error)
-
-    def begin(self, query=RUN):
-        return self.server.begin(query, self.database)
-
-    def prepare_reference(self):
-        self.clone()
-        began = time.monotonic()
-        client = self.begin()
-        leader = self.wait_process("settle leader")
-        since_leader = time.monotonic()
-        code, _, errors = finish(client)
-        self.duration = time.monotonic() - since_leader
-        self.tests.equal(code, 0, "the undisturbed run" + errors)
-        self.reference = self.sql(BYTES)
-        self.compare("undisturbed run", self.reference)
-        self.tests.check(leader is not None, "a leader was seen")
-        print(f"# reference in {time.monotonic() - began:.2f} s:\n# " + self.reference.replace("\n", "\n# "), flush=True)
-
-    def segments(self):
-        """Files of dynamic shared memory besides the control segment. Those of 1 MB and more are the statistics'."""
-        folder = os.path.join(self.server.data, "pg_dynshmem")
-        sizes = [os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)]
-        return sum(size < 1024 * 1024 for size in sizes) - 1
-
-    def wait_gone(self, timeout=20):
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if not self.server.children("settle leader") and not self.server.children("settle worker"):
-                return True
-            time.sleep(0.02)
-        return False
-
-    def wait_process(self, title, timeout=5):
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            found = self.server.children(title)
-            if found:
-                return self.random.choice(found)
-            time.sleep(0.001)
-        return None
-
-    def compare(self, name, reference=None):
-        self.tests.check(self.wait_gone(), f"{name}: its processes end")
-        self.tests.equal(self.value(BYTES), reference or self.reference, f"{name}: same bytes as the undisturbed run")
-        for what, query in SOUND.items():
-            self.tests.equal(self.value(query), "t", f"{name}: {what}")
-        self.tests.equal(self.segments(), 0, f"{name}: no dynamic shared memory is left")
-
-    def resume(self, name):
-        """Calls settle_run() until it is through, as an operator would; most need one call."""
-        try:
-            self.sql(RUN)
-        except SqlError as error:
-            self.tests.check(False, f"{name}: the run goes on", error)
-        self.compare(name)
-
-    def strike(self, role, blow, query=RUN, share=0.9):
-        """Disturbs a run at a random moment before its end: tries again when it was too fast. Returns the client."""
-        for _ in range(20):
-            self.clone()
-            client = self.begin(query)
-            if self.wait_process("settle leader") is None:
-                finish(client)
-                continue
-            time.sleep(self.random.random() * self.duration * share)
-            victim = self.wait_process(role, timeout=0.05)
-            if victim is not None and blow(victim):
-                return client
-            finish(client)
-        raise SystemExit(f"no run could be met alive to disturb its {role}")
-
-    def signal(self, number):
-        def blow(pid):
-            try:
-                os.kill(pid, number)
-                return True
-            except ProcessLookupError:
-                return False
-        return blow
-
-    # ---- scenarios ------------------------------------------------------------------------------------------------
-
+class Crash(Disturb):
     def test_kill_9(self):
         unfinished = 0
         for point in range(self.options.points):
             for role in ("settle worker", "settle leader"):
                 name = f"kill -9 of a {role}, point {point}"
+                began = time.monotonic()
                 client = self.strike(role, self.signal(signal.SIGKILL))
                 code, _, errors = finish(client)
                 self.tests.check(code != 0 or "completed" in errors, f"{name}: the caller hears of it", errors)
                 self.server.wait_ready()
-                state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+                state = self.states()
                 if state == "completed":
                     self.compare(name)
+                    self.note_kill(f"kill -9 of a {role}, settle_run() again", False, began)
                     continue
                 unfinished += 1
                 self.tests.check(state in ("running", "none"), f"{name}: the run shows as crashed", state)
                 self.resume(name)
                 if state == "running":
                     self.tests.equal(self.value("SELECT crashes FROM settle.run"), "1", f"{name}: the crash is counted")
+                self.note_kill(f"kill -9 of a {role}, settle_run() again", True, began)
         self.tests.check(unfinished >= self.options.points, "most kills met the run unfinished", unfinished)
 
     def test_kill_9_repeatedly(self):
@@ -223,7 +74,7 @@ class Crash:
             blow = self.signal(signal.SIGTERM) if how == "SIGTERM" else (
                 lambda pid: self.value(f"SELECT pg_terminate_backend({pid})") == "t")
             # with small chunks it takes seconds, so that workers that went on alone would be seen
-            client = self.strike("settle leader", blow, RUN.replace("200", "5"), share=0.2)
+            client = self.strike("settle leader", blow, RUN.replace("100", "5"), share=0.2)
             began = time.monotonic()
             self.wait_gone()
             self.tests.check(time.monotonic() - began < 20, f"{name}: all processes end soon", time.monotonic() - began)
@@ -254,7 +105,7 @@ class Crash:
         fence = ("BEGIN; UPDATE settle.run SET attempt = attempt + 1;"
                  " UPDATE settle.run_slice SET attempt = attempt + 1 WHERE state <> 'done'; COMMIT;"
                  " SELECT count(*) > 0 FROM settle.run_slice WHERE state <> 'done'")
-        client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("200", "20"), share=0.6)
+        client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("100", "20"), share=0.6)
         bills = self.value("SELECT count(*) FROM settle.bill")
         code, _, errors = finish(client)
         self.tests.check(code != 0 and "taken over" in errors, f"{name}: the leader says so", errors)
@@ -281,7 +132,7 @@ class Crash:
                         os.kill(pid, signal.SIGCONT)
                     return False
 
-            client = self.strike("settle leader", blow, RUN.replace("200", "20"), share=0.2)
+            client = self.strike("settle leader", blow, RUN.replace("100", "20"), share=0.2)
             if hangs:
                 next_client = self.begin()
                 time.sleep(2)
@@ -300,7 +151,7 @@ class Crash:
         self.tests.check(code != 0 and "57014" in errors, f"{name}: it gets the cancel", errors)
         self.tests.check("settle_run again" in errors or "run" not in errors, f"{name}: it says how to go on", errors)
         self.wait_gone()
-        state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+        state = self.states()
         self.tests.check(state in ("stopped", "completed", "none"), f"{name}: the run stops", state)
         self.compare(name) if state == "completed" else self.resume(name)
 
@@ -310,7 +161,7 @@ class Crash:
         code, _, errors = finish(self.begin(f"SET statement_timeout = {int(self.duration * 400)}; " + RUN))
         self.tests.check(code != 0 and "57014" in errors, f"{name}: it fires", errors)
         self.wait_gone()
-        state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+        state = self.states()
         self.tests.check(state in ("stopped", "none"), f"{name}: the run stops", state)
         self.resume(name)
 
@@ -390,7 +241,7 @@ class Crash:
                 continue
             self.tests.check("57014" in errors, f"{name}: the caller is told", errors)
             self.tests.check(self.wait_gone(), f"{name}: all processes end")
-            state = self.value("SELECT coalesce(string_agg(state::text, ','), 'none') FROM settle.run")
+            state = self.states()
             self.tests.check(state in ("failed", "none"), f"{name}: the run fails", state)
             self.resume(name)
 
@@ -514,30 +365,9 @@ class Crash:
         self.server.stop()
         self.server.start()
 
-    def run(self):
-        try:
-            self.prepare_reference()
-            for name in [name for name in dir(self) if name.startswith("test_")]:
-                if self.options.only in name:
-                    began = time.monotonic()
-                    before = self.tests.failed
-                    getattr(self, name)()
-                    print(f"# {name[5:]}: {'ok' if self.tests.failed == before else 'FAILED'}, "
-                          f"{time.monotonic() - began:.1f} s", flush=True)
-        finally:
-            self.server.remove()
-        self.tests.end()
-
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--points", type=int, default=int(os.environ.get("POINTS", 10)))
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", random.randrange(1_000_000))))
-    parser.add_argument("--accounts", type=int, default=20000)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    print(f"# seed {options.seed}, {options.points} points", flush=True)
-    Crash(options).run()
+    Crash(read_options(accounts=10000, points=4), "crash").run()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """events: every row of the outbox is what docs/events/ says.
 
-Settles an invented operator of 2 000 accounts, and a small catalogue that brings every kind of line, and validates each
-event against the JSON Schema of its type. The schemas allow keys they do not know, so that later versions may add some;
-this test does not: a key that is not described fails. Ids, keys and sums are checked against the bills themselves.
+Settles an invented operator of 2 000 accounts, and a small catalogue that brings every kind of line, takes the bills of a
+second month back, and validates each event against the JSON Schema of its type. The schemas allow keys they do not know,
+so that later versions may add some; this test does not: a key that is not described fails. Ids, keys and sums are checked
+against the bills themselves.
 """
 
 import json
@@ -81,7 +82,7 @@ def check_events(events, schemas):
         kind, data = event["type"], event["data"]
         wrong += [f"{event['id']}: {error.json_path} {error.message}" for error in validators[kind].iter_errors(data)]
         unknown.update(undescribed(schemas[kind], data))
-        if kind == "bill.settled.v1":
+        if kind.startswith("bill."):
             line_kinds.update(line["kind"] for line in data["lines"])
             total = sum(line["amount"] for line in data["lines"])
             if not total == data["total"] == sum(data[part] for part in PARTS):
@@ -126,12 +127,19 @@ def main():
         check("a manual run is not released at once",
               server.sql("SELECT count(*) FROM settle.outbox WHERE event_type = 'run.released.v1'") == "0")
         server.sql("SELECT settle_release(run_id) FROM settle.run")
+        server.sql("SELECT settle_open_period('2024-06')")
+        server.sql("SELECT settle_run('2024-06', release => 'manual')")
+        voided = server.sql("SELECT settle_abandon(max(run_id), 'wrong prices', void => true) FROM settle.run")
         rows = server.sql("SELECT json_build_object('type', event_type, 'id', event_id, 'account_id', account_id,"
                           " 'data', payload::json) FROM settle.outbox")
         events = [json.loads(row) for row in rows.splitlines()]
         check("one event for each bill", server.sql(
             "SELECT count(*) = (SELECT count(*) FROM settle.bill) FROM settle.outbox AS o JOIN settle.bill AS b"
-            " USING (account_id) WHERE event_type = 'bill.settled.v1' AND (payload::json ->> 'total')::bigint = b.total") == "t")
+            " USING (period, account_id) WHERE event_id = format('bill/%s/%s/%s', to_char(period, 'YYYY-MM'), account_id, revision)"
+            " AND event_type = CASE b.kind WHEN 'void' THEN 'bill.voided.v1' ELSE 'bill.settled.v1' END"
+            " AND (payload::json ->> 'total')::bigint = b.total") == "t")
+        check("one event for each bill that is taken back",
+              int(voided) == sum(event["type"] == "bill.voided.v1" for event in events) > 1000, voided)
         check_events(events, schemas)
         check_refusals(events, schemas)
     finally:

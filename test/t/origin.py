@@ -84,30 +84,40 @@ class Origin:
         self.tests.check(any("state[settle.run_state]:'failed'" in row for _, row in shown.get("run", [])),
                          f"{name}: what the leader writes afterwards is shown", shown.get("run"))
 
-    def test_2_check_violation(self):
-        name = "a run that fails in a check"
-        account = self.sql("SELECT account_id FROM settle.account_b03 ORDER BY account_id DESC OFFSET 20 LIMIT 1")
+    def test_2_refused_account(self):
+        """A check refuses a line while the origin is set; the same process then logs it, halves the chunk and goes on."""
+        name = "a resumed run that meets a refused account"
+        self.refused = self.sql("SELECT account_id FROM settle.account_b03 WHERE account_id NOT IN (SELECT account_id"
+                                " FROM settle.bill) AND account_id IN (SELECT account_id FROM settle.subscription"
+                                " WHERE started_on < '2024-01-01' AND ended_on IS NULL) ORDER BY account_id OFFSET 20 LIMIT 1")
         self.sql("DROP INDEX settle.mine_unique")
-        self.sql(f"ALTER TABLE settle.bill_line_2024_05_b03 ADD CONSTRAINT mine CHECK (account_id < {account}) NOT VALID")
+        self.sql(f"ALTER TABLE settle.bill_line_2024_05_b03 ADD CONSTRAINT mine CHECK (account_id <> {self.refused}) NOT VALID")
         self.decode()
-        error = self.attempt("SELECT settle_run('2024-05', workers => 2, chunk_size => 100)")
-        self.tests.check("23514" in error, f"{name}: fails", error)
-        shown, _ = self.decode()
-        self.second = self.event_ids(shown.get("outbox", []))
-        self.tests.equal(self.first + self.second, self.stored_event_ids(), f"{name}: the events of its chunks are shown")
-        self.tests.check(any("state[settle.run_state]:'failed'" in row for _, row in shown.get("run", [])),
-                         f"{name}: what the leader writes afterwards is shown", shown.get("run"))
+        self.tests.equal(self.attempt("SELECT settle_run('2024-05', workers => 1, chunk_size => 100)"), "1",
+                         f"{name}: completes")
         self.sql("ALTER TABLE settle.bill_line_2024_05_b03 DROP CONSTRAINT mine")
-
-    def test_3_resumed_run(self):
-        name = "the resumed run"
-        self.tests.equal(self.attempt("SELECT settle_run('2024-05')"), "1", f"{name}: completes")
         shown, everything = self.decode()
         self.check_results(name, shown, everything, len(everything.get("bill", [])), len(everything.get("bill_line", [])))
+        self.tests.check(any("refused a chunk of" in row for _, row in shown.get("run_log", [])),
+                         f"{name}: the first row after the error is shown", shown.get("run_log"))
+        self.tests.equal([row for _, row in shown.get("run_error", []) if "DATABASE" in row and f"]:{self.refused} " in row] != [],
+                         True, f"{name}: so is the skip")
+        self.second = self.event_ids(shown.get("outbox", []))
+        self.tests.equal(self.first + self.second, self.stored_event_ids(), f"{name}: every event is shown once")
+        self.tests.equal(self.second[f"bill/2024-05/{self.refused}/0"], 0, f"{name}: none of the account that was skipped")
+        self.tests.equal(self.event_ids(everything.get("outbox", [])), self.second, f"{name}: nothing but rows was dropped")
+
+    def test_3_retry(self):
+        name = "the retry of the refused account"
+        self.tests.equal(self.attempt(f"SELECT settle_retry(1, '{{{self.refused}}}')"), "2", f"{name}: completes")
+        shown, everything = self.decode()
+        self.check_results(name, shown, everything, 1, len(everything.get("bill_line", [])))
         third = self.event_ids(shown.get("outbox", []))
+        self.tests.equal(third[f"bill/2024-05/{self.refused}/0"], 1, f"{name}: its event is shown")
         bills = int(self.sql("SELECT count(*) FROM settle.bill"))
         self.tests.equal(self.first + self.second + third, self.stored_event_ids(), f"{name}: every event is shown once")
-        self.tests.equal(sum((self.first + self.second + third).values()), bills + 2, f"{name}: as many as bills, and 2")
+        self.tests.equal(sum((self.first + self.second + third).values()), bills + 4,
+                         f"{name}: as many as bills, and 2 of each run")
         self.tests.check(bills > ACCOUNTS * 0.9, f"{name}: there are bills", bills)
         self.tests.equal(self.event_ids(everything.get("outbox", [])), third, f"{name}: nothing but rows was dropped")
 
