@@ -300,15 +300,11 @@ bound(const Work *work, const Cell *cell, int64_t amount, int64_t *difference)
 	int64_t limit;
 
 	*difference = 0;
-	if (charge->has_maximum)
+	/* A maximum that does not fit into 64 bits is above every amount that does. */
+	if (charge->has_maximum && amount_post(charge->maximum, 1, 1, exponent, &limit) && amount > limit)
 	{
-		if (!amount_post(charge->maximum, 1, 1, exponent, &limit))
-			return false;
-		if (amount > limit)
-		{
-			*difference = limit - amount;
-			return true;
-		}
+		*difference = limit - amount;
+		return true;
 	}
 	if (charge->has_minimum && part->days > 0)
 	{

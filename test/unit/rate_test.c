@@ -541,6 +541,8 @@ maximum(void)
 	CHECK_INT(rig_line(rig, LINE_MAXIMUM, 0)->amount, -8);
 	charge->maximum = 0;
 	EXPECT_BILL(rig, 0);
+	charge->maximum = major("100000000000000000000"); /* beyond 64 bits: no cap */
+	EXPECT_BILL(rig, 70);
 	rig_free(rig);
 }
 
