@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Design §3: every bill of a settled month is what a second, independent implementation of the rules makes of its rows.
+
+Rates every account of the month again (rate.py) and compares bills, lines, skips, empty accounts and warnings with what
+the run wrote, field by field. Only months settled by one run: another run would see other group sizes.
+
+usage: compare.py --period YYYY-MM [--self-test]     the database is the one that libpq's environment names
+"""
+
+import argparse
+import re
+import sys
+from datetime import date
+
+from catalogue import Catalogue
+from exact import Days, Month, Skip
+from month import BILL, LINE, read_bucket, rows, value
+from rate import Rater
+
+SHOWN = 20
+
+
+class Expected:
+    """What there should be of an account: one bill's row and its lines as COPY writes them, and (severity, code, …)."""
+
+    def __init__(self, rater, found, due_on):
+        self.bill, self.lines, self.errors, self.outcome = None, [], [], "not due"
+        if not is_due(found):
+            return
+        try:
+            bill = rater.rate(found.account, found.subscriptions, found.grants, found.adjustments, found.usage)
+        except Skip as skip:
+            self.outcome, self.errors = "skip", [("error", str(skip))]
+            return
+        if bill is None:
+            self.outcome = "empty"
+            return
+        self.outcome = "bill"
+        self.errors = [("warning", code, grant, discount) for code, grant, discount in bill.warnings]
+        parts = bill.parts
+        currency = rater.catalogue.currencies[found.account[1]]
+        self.bill = [str(field) for field in (
+            parts["recurring"], parts["usage"], parts["one_off"], parts["discount"], parts["tax"], parts["rounding"], 0, 0,
+            parts["credit_forward"], bill.total, bill.included_tax, bill.usage_rows, due_on, "bill", 0,
+            currency.exponent, currency.code)]
+        self.lines = [["\\N" if field is None else str(field) for field in (number, *line.values())]
+                      for number, line in enumerate(bill.lines, 1)]
+
+
+def is_due(found):
+    """Design §3: active or suspended, or with any subscription, usage or adjustment in the period."""
+    if found.account is not None and found.account[2] != "closed":
+        return True
+    return bool(found.subscriptions or found.usage or found.adjustments)
+
+
+def read_error(row):
+    """A row of run_error as Expected has it; warnings name a grant and its discount."""
+    _, severity, code, message = row
+    if severity == "error":
+        return severity, code
+    return severity, code, *map(int, re.findall(r"-?\d+", message))
+
+
+def fields(names, seen, wanted, what):
+    return [f"{what} {name} is {a}, should be {b}" for name, a, b in zip(names, seen, wanted) if a != b]
+
+
+def compare(found, expected):
+    """Every difference of an account, in words."""
+    differences = []
+    if len(found.bills) > 1:
+        differences.append(f"{len(found.bills)} bills")
+    if expected.bill is None and found.bills:
+        differences.append(f"has a bill, should be: {expected.outcome}")
+    elif expected.bill is not None and not found.bills:
+        differences.append("has no bill")
+    elif found.bills:
+        differences += fields(BILL, found.bills[0][1:], expected.bill, "bill")
+    seen = [row[1:] for row in found.lines]
+    if seen != expected.lines:
+        for a, b in zip(seen, expected.lines):
+            differences += fields(LINE, a, b, f"line {b[0]}")
+        differences += [f"line {a[0]} ({a[1]}) should not be" for a in seen[len(expected.lines):]]
+        differences += [f"line {b[0]} ({b[1]}) is missing" for b in expected.lines[len(seen):]]
+    errors = [read_error(row) for row in found.errors]
+    if sorted(errors) != sorted(expected.errors):
+        differences.append(f"reported {errors}, should be {expected.errors}")
+    return differences
+
+
+class Comparison:
+    def __init__(self, period):
+        self.month, self.days = Month(period), Days()
+        self.first = f"DATE '{self.month.text}-01'"
+        runs = [row for row in rows(f"SELECT run_id, state, due_days FROM settle.run WHERE period = {self.first} "
+                                    "AND kind <> 'dry'")]
+        if len(runs) != 1 or runs[0][1] != "completed":
+            raise SystemExit(f"compare: {period} is not settled by one completed run: {runs}")
+        self.run_id = int(runs[0][0])
+        self.due_on = date.fromordinal(self.month.end + int(runs[0][2])).isoformat()
+        catalogue = Catalogue(rows, self.days)
+        self.read_groups(catalogue)
+        self.rater = Rater(catalogue, self.month)
+        self.passed = self.failed = self.shown = 0
+        self.outcomes = {"bill": 0, "empty": 0, "skip": 0, "not due": 0}
+        self.lines = self.warnings = 0
+
+    def read_groups(self, catalogue):
+        """Members that are not closed, counted; what the run froze must be the same (the first thousand are looked at)."""
+        catalogue.groups = {int(group): int(size) for group, size in rows(
+            "SELECT g.group_id, count(a.account_id) FROM settle.account_group AS g LEFT JOIN settle.account AS a "
+            "ON a.group_id = g.group_id AND a.status <> 'closed' GROUP BY g.group_id")}
+        for group, size in rows(f"SELECT group_id, settle.run_group_size({self.run_id}, group_id) FROM settle.account_group "
+                                "ORDER BY group_id LIMIT 1000"):
+            if size != str(catalogue.groups[int(group)]):
+                raise SystemExit(f"compare: group {group} had {size} members when the month was settled, and has "
+                                 f"{catalogue.groups[int(group)]} now")
+
+    def report(self, what, differences):
+        self.passed += not differences
+        self.failed += bool(differences)
+        for difference in differences:
+            if self.shown < SHOWN:
+                print(f"{what}: {difference}")
+            self.shown += 1
+
+    def run(self):
+        for bucket in range(int(value("SELECT settle.bucket_count()"))):
+            for found in read_bucket(self.month, self.run_id, bucket):
+                expected = Expected(self.rater, found, self.due_on)
+                self.outcomes[expected.outcome] += 1
+                self.lines += len(expected.lines)
+                self.warnings += expected.outcome == "bill" and len(expected.errors)
+                self.report(f"account {found.id}", compare(found, expected))
+        counts = next(iter(rows(f"SELECT due, bills, empty, skips, warnings, lines FROM settle.run_history "
+                                f"WHERE run_id = {self.run_id}")))
+        billed, empty, skipped = (self.outcomes[outcome] for outcome in ("bill", "empty", "skip"))
+        wanted = [str(n) for n in (billed + empty + skipped, billed, empty, skipped, self.warnings, self.lines)]
+        self.report("run", fields(("due", "bills", "empty", "skips", "warnings", "lines"), counts, wanted, "count of"))
+        if self.shown > SHOWN:
+            print(f"and {self.shown - SHOWN} differences more")
+        print(f"# {billed} bills with {self.lines} lines, {self.warnings} warnings, {empty} empty, {skipped} skipped")
+        print(f"{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed or self.passed < 2 else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--period", required=True)
+    options = parser.parse_args()
+    sys.exit(Comparison(options.period).run())

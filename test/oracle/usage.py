@@ -1,0 +1,92 @@
+"""Usage: from the rows of a month to the exact amount of each charge (design §3, steps 2 and 3).
+
+A charge prices the cumulative quantity of the period, after per-row increments, above its allowance. Usage with a
+subscription belongs to that subscription's charge. Pool usage (subscription 0) eats what is left of the allowances of
+the subscriptions with a charge for the metric, in (started_on, subscription_id) order; the rest is the last one's.
+"""
+
+from exact import INT64_MAX, ONE, Skip, check_quantity
+
+
+def collect(catalogue, subscriptions, usage):
+    """{(subscription_id, metric_id): [rows, quantity]} of usage rows (subscription, metric, quantity)."""
+    used = {}
+    for subscription, metric, quantity in usage:
+        known = catalogue.metrics.get(metric)
+        if known is None:
+            raise Skip("UNKNOWN_METRIC")
+        if subscription and subscription not in subscriptions:
+            raise Skip("UNKNOWN_SUBSCRIPTION")
+        if quantity < 0:
+            raise Skip("INVALID_QUANTITY")
+        sums = used.setdefault((subscription, metric), [0, 0])
+        sums[0] += 1
+        sums[1] += known.billed(quantity)
+    for rows, quantity in used.values():
+        check_quantity(quantity)
+    return used
+
+
+def allowance(charge, part):
+    """What of the included quantity a subscription has in its part of the month (numerator, denominator)."""
+    if not charge.included_prorate or part[0] == part[1]:
+        return charge.included
+    return (2 * charge.included * part[0] + part[1]) // (2 * part[1])
+
+
+def price(charge, quantity):
+    """Amount, in 10⁻¹² major units, of a quantity above the allowance."""
+    if charge.model == "per_unit":
+        return charge.unit * quantity
+    if charge.model == "package":
+        return charge.unit * (-(-quantity // charge.size) if charge.round == "up" else quantity // charge.size)
+    if charge.model == "unlimited":
+        return 0
+    if quantity == 0:
+        return charge.tiers[0][2] if charge.zero_flat else 0
+    if charge.model == "volume":
+        for up_to, unit, flat in charge.tiers:
+            if up_to is None or quantity <= up_to:
+                return unit * quantity + flat
+    amount, below = 0, 0
+    for up_to, unit, flat in charge.tiers:
+        if quantity <= below:
+            break
+        amount += unit * ((quantity if up_to is None else min(quantity, up_to)) - below) + flat
+        below = up_to
+    return amount
+
+
+def share_pools(subscriptions, used):
+    """Adds pool usage to the subscriptions' own: {(subscription_id, metric_id): [rows, quantity]}."""
+    for key in [key for key in used if key[0] == 0]:
+        metric = key[1]
+        rows, left = used.pop(key)
+        takers = [s for s in subscriptions if metric in s.plan.charges and not s.refunded]
+        for subscription in takers:
+            charge = subscription.plan.charges[metric]
+            last = subscription is takers[-1]
+            own = used.setdefault((subscription.id, metric), [0, 0])
+            taken = left if last else min(left, max(0, allowance(charge, subscription.part) - own[1]))
+            own[1] += taken
+            left -= taken
+            if last:
+                own[0] += rows
+            check_quantity(own[1])
+
+
+def charge_month(month, subscription, charge, rows, quantity):
+    """(usage, minimum, maximum) of one charge, exact."""
+    above = max(0, quantity - allowance(charge, subscription.part))
+    amount = (price(charge, above) + charge.event * rows) * month.scale
+    lift = cut = 0
+    if charge.minimum:
+        if charge.minimum_prorate:
+            numerator, denominator = subscription.part
+            minimum = charge.minimum * month.scale // denominator * numerator
+        else:
+            minimum = charge.minimum * month.scale
+        lift = max(0, minimum - amount)
+    if charge.maximum is not None:
+        cut = max(0, amount + lift - charge.maximum * month.scale)
+    return amount, lift, cut
