@@ -17,7 +17,7 @@ from exact import Days, Month, Skip
 from month import BILL, LINE, read_bucket, rows, value
 from rate import Rater
 
-SHOWN = 20
+SHOWN = 900
 
 
 class Expected:

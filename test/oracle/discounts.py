@@ -79,6 +79,8 @@ def apply(bill, month, currency, grants, items, group_size):
         if why:
             bill.warnings.append((why, grant.id, discount.id))
             continue
+        # as the C: a line with nothing left still counts as a product that the discount is for
+        products = {item.product.id for item in chosen}
         chosen = [item for item in chosen if item.left]
         base = sum(item.left for item in chosen)
         if base == 0:
@@ -91,7 +93,6 @@ def apply(bill, month, currency, grants, items, group_size):
         for item, part in zip(chosen, parts):
             item.left -= part
             item.discounted -= part
-        products = {item.product.id for item in chosen}
         bill.add("discount", -amount, product=chosen[0].product.id if len(products) == 1 else None,
                  discount=discount.id, base=base)
     for item in items:
@@ -102,6 +103,8 @@ def apply(bill, month, currency, grants, items, group_size):
 def add_taxes(bill, nets):
     """nets: {(code, rate_ppm, inclusive): net}."""
     for (code, rate, inclusive), net in sorted(nets.items()):
+        if net == 0:
+            continue
         if inclusive:
             bill.included_tax += round_half_up(net * rate, 1000000 + rate)
             bill.add("included_tax", 0, base=net, tax=code)

@@ -97,7 +97,7 @@ class Month:
         self.unit = ONE * self.scale      # one major unit
 
     def thirtieths(self, start, end):
-        """Days of the 30-day month in [start, end), a part of this one: the last day of the month is the 30th."""
-        first = min(start - self.start, 29)
+        """Days of the 30-day month in [start, end), a part of this one. Its end is the 30th's, however long it is. As the
+        C: a 31st is no day of it, so the parts of a month always sum to 30."""
         last = 30 if end == self.end else min(end - self.start, 30)
-        return max(last - first, 1)
+        return last - min(start - self.start, 30)

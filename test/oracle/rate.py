@@ -180,8 +180,6 @@ class Rater:
         share_pools(running, used)
         month, minor = self.month, currency.minor
         for s in running:
-            if s.refunded:
-                continue
             for metric, charge in s.plan.charges.items():
                 rows, quantity = used.get((s.id, metric), (0, 0))
                 exact, lift, cut = charge_month(month, s, charge, rows, quantity)

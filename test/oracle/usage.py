@@ -62,12 +62,12 @@ def share_pools(subscriptions, used):
     for key in [key for key in used if key[0] == 0]:
         metric = key[1]
         rows, left = used.pop(key)
-        takers = [s for s in subscriptions if metric in s.plan.charges and not s.refunded]
+        takers = [s for s in subscriptions if metric in s.plan.charges]
         for subscription in takers:
             charge = subscription.plan.charges[metric]
             last = subscription is takers[-1]
             own = used.setdefault((subscription.id, metric), [0, 0])
-            taken = left if last else min(left, max(0, allowance(charge, subscription.part) - own[1]))
+            taken = left if last or charge.model == "unlimited" else min(left, max(0, allowance(charge, subscription.part) - own[1]))
             own[1] += taken
             left -= taken
             if last:
