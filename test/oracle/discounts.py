@@ -31,19 +31,25 @@ def read_grants(catalogue, currency, rows):
         discount = catalogue.discounts.get(discount_id)
         if discount is None:
             raise Skip("UNKNOWN_DISCOUNT")
-        if discount.fault:
-            raise Skip("INVALID_DISCOUNT")
-        if ends is not None and ends < starts:
-            raise Skip("INVALID_GRANT")
         if discount.scope == "product" and product is None:
             product = discount.product
-            if product is None:
-                raise Skip("INVALID_GRANT")
-        if discount.kind == "amount" and discount.currency not in (None, currency):
-            raise Skip("CURRENCY_MISMATCH")
         grants.append(Grant(grant_id, discount, product, starts, ends))
     grants.sort(key=lambda grant: (*grant.discount.order, grant.id))
+    for grant in grants:
+        check_grant(grant, currency)
     return grants
+
+
+def check_grant(grant, currency):
+    discount = grant.discount
+    if discount.fault:
+        raise Skip("INVALID_DISCOUNT")
+    if grant.ends is not None and grant.ends < grant.starts:
+        raise Skip("INVALID_GRANT")
+    if discount.scope == "product" and grant.product is None:
+        raise Skip("INVALID_GRANT")
+    if discount.kind == "amount" and discount.currency not in (None, currency):
+        raise Skip("CURRENCY_MISMATCH")
 
 
 def tenure_is_met(month, discount, subscription):
@@ -89,6 +95,8 @@ def apply(bill, month, currency, grants, items, group_size):
             amount = round_half_up(base * discount.value, 100 * ONE)
         else:
             amount = min(base, round_half_up(discount.value * currency.minor, ONE))
+        if amount == 0:
+            continue
         parts = [amount] if len(chosen) == 1 else spread(amount, [item.left for item in chosen])
         for item, part in zip(chosen, parts):
             item.left -= part
@@ -102,7 +110,7 @@ def apply(bill, month, currency, grants, items, group_size):
 
 def add_taxes(bill, nets):
     """nets: {(code, rate_ppm, inclusive): net}."""
-    for (code, rate, inclusive), net in sorted(nets.items()):
+    for (code, rate, inclusive), net in sorted(nets.items(), key=lambda item: (item[0][2], item[0])):
         if net == 0:
             continue
         if inclusive:

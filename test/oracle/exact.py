@@ -23,7 +23,7 @@ def check_quantity(quantity):
 
 
 def parse_decimal(text):
-    """A numeric as an integer of 10⁻¹²; None when it is not a number or has more decimals than that."""
+    """A numeric as an integer of 10⁻¹²; None when it is not a number or needs more decimals than that."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     whole, _, decimals = digits.partition(".")
     decimals = decimals.rstrip("0")

@@ -84,12 +84,12 @@ def bucket_streams(month, run_id, bucket):
 
     return [Stream(query) for query in (
         f"SELECT account_id, group_id, currency, status FROM {leaf('account')} ORDER BY account_id",
-        # one that ends before it starts touches no month, but is not to pass unnoticed
+        # all of them: usage may come after the end of a subscription
         f"SELECT account_id, subscription_id, unit_price, product_id, quantity, started_on, ended_on "
-        f"FROM {leaf('subscription')} WHERE started_on < {after} AND (ended_on IS NULL OR ended_on < started_on "
-        f"OR ended_on > greatest({first}, started_on)) ORDER BY account_id",
+        f"FROM {leaf('subscription')} ORDER BY account_id",
         f"SELECT account_id, grant_id, discount_id, product_id, starts_on, ends_on FROM {leaf('discount_grant')} "
-        f"WHERE starts_on < {after} AND (ends_on IS NULL OR ends_on > {first} OR ends_on < starts_on) ORDER BY account_id",
+        f"WHERE starts_on < {after} AND (ends_on IS NULL OR ends_on > greatest({first}, starts_on) OR ends_on < starts_on) "
+        f"ORDER BY account_id",
         f"SELECT account_id, adjustment_id, amount, tax_code FROM {leaf('adjustment', True)} ORDER BY account_id",
         f"SELECT account_id, subscription_id, metric_id, quantity FROM {leaf('usage', True)} ORDER BY account_id",
         f"SELECT account_id, {', '.join(BILL)} FROM {leaf('bill', True)} ORDER BY account_id, revision",

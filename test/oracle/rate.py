@@ -38,12 +38,17 @@ class Bill:
         line.kind, line.product, line.subscription, line.metric, line.discount = kind, product, subscription, metric, discount
         line.adjustment, line.quantity, line.days, line.amount = adjustment, quantity, days, amount
         line.discounted, line.base, line.tax = None, base, tax
-        if not -INT64_MAX - 1 <= amount <= INT64_MAX:
-            raise Skip("OVERFLOW")
+        check_amount(amount)
         self.lines.append(line)
-        self.parts[PARTS[kind]] += amount
+        self.parts[PARTS[kind]] = check_amount(self.parts[PARTS[kind]] + amount)
         self.total += amount
         return line
+
+
+def check_amount(amount):
+    if not -INT64_MAX - 1 <= amount <= INT64_MAX:
+        raise Skip("OVERFLOW")
+    return amount
 
 
 class Plan:
@@ -57,7 +62,6 @@ class Plan:
             charge = newest(versions, day)
             if charge is not None:
                 self.charges[metric] = charge
-        self.fault = next((charge.fault for charge in self.charges.values() if charge.fault), None)
         self.tax = None
         self.tax_fault = None
         if product.tax_code is not None:
@@ -74,8 +78,14 @@ def find_tax(catalogue, code, day):
     return (code, *found), None
 
 
+def runs_in(month, started, ended):
+    """Whether [started, ended) has a day of the month."""
+    return started < month.end and (ended is None or ended > max(started, month.start))
+
+
 class Subscription:
-    __slots__ = ("id", "product", "plan", "quantity", "price", "started", "ended", "days", "part", "refunded")
+    __slots__ = ("id", "product", "plan", "quantity", "price", "started", "ended", "days", "part", "runs",
+                 "refunded")
 
 
 class Rater:
@@ -109,18 +119,24 @@ class Rater:
                 raise Skip("UNKNOWN_GROUP")
         bill = Bill()
         bill.usage_rows = len(usage)
-        running = sorted((self.read(currency, row) for row in subscriptions), key=lambda s: (s.started, s.id))
-        items = []
-        self.recurring(bill, currency, running, items)
-        used = collect(self.catalogue, {s.id for s in running}, usage)
-        self.usage(bill, currency, running, used, items)
-        for adjustment, amount, _ in sorted(adjustments):
-            bill.add("adjustment", amount, adjustment=adjustment)
-        granted = read_grants(self.catalogue, code, grants)
-        if not bill.lines:
-            return None
+        # usage may name a subscription that does not run in the month; nothing else is done with such a one
+        named = {row[0] for row in usage}
+        rows = sorted((row for row in subscriptions
+                       if row[0] in named or row[5] is not None and row[5] < row[4] or runs_in(self.month, *row[4:])),
+                      key=lambda row: (row[4], row[0]))
+        relevant, items = [], []
+        for row in rows:
+            relevant.append(self.read(currency, row))
+            self.recurring(bill, currency, relevant[-1], items)
+        used = collect(self.catalogue, {s.id for s in relevant}, usage)
+        self.usage(bill, currency, relevant, used, items)
+        self.adjustments(bill, adjustments)
+        granted = read_grants(self.catalogue, code, sorted(grants))
+        empty = not any(line.amount for line in bill.lines)
         apply(bill, self.month, currency, granted, items, size)
         self.tax(bill, items, adjustments)
+        if empty:
+            return None
         self.finish(bill, currency)
         return bill
 
@@ -141,46 +157,42 @@ class Rater:
         s.plan = self.plan(product, started)
         start = max(started, month.start)
         end = month.end if ended is None else min(ended, month.end)
-        s.days = end - start
+        s.runs = runs_in(month, started, ended)
+        s.days = end - start if s.runs else 0
         s.refunded = ended is not None and ended - started < product.refund_days
-        if product.proration == "thirty" and s.days < month.days:
+        if s.runs and product.proration == "thirty" and s.days < month.days:
             s.part = month.thirtieths(start, end), 30
         else:
             s.part = s.days, month.days
+        s.price = s.plan.price
         if own_price is not None:
             s.price = parse_decimal(own_price)
             if s.price is None or s.price < 0:
                 raise Skip("INVALID_PRICE")
-        else:
-            s.price = s.plan.price
-            if s.price is None:
-                raise Skip("NO_PRICE")
-            if s.price < 0:
-                raise Skip("NEGATIVE_PRICE")
         return s
 
-    def recurring(self, bill, currency, running, items):
-        month = self.month
-        for s in running:
-            if s.refunded:
-                continue
-            if s.product.proration == "none":
-                numerator, denominator = 1, 1
-            else:
-                numerator, denominator = s.part
-            exact = s.price * s.quantity * (month.scale // denominator) * numerator
-            amount = round_half_up(exact * currency.minor, month.unit)
-            line = bill.add("recurring", amount, product=s.product.id, subscription=s.id, quantity=s.quantity, days=s.days)
-            items.append(Item(s, "recurring", line, amount))
+    def recurring(self, bill, currency, s, items):
+        if s.refunded or not s.runs:
+            return
+        if s.price is None:
+            raise Skip("NO_PRICE")
+        if s.price < 0:
+            raise Skip("NEGATIVE_PRICE")
+        numerator, denominator = (1, 1) if s.product.proration == "none" else s.part
+        exact = s.price * s.quantity * (self.month.scale // denominator) * numerator
+        amount = round_half_up(exact * currency.minor, self.month.unit)
+        line = bill.add("recurring", amount, product=s.product.id, subscription=s.id, quantity=s.quantity, days=s.days)
+        items.append(Item(s, "recurring", line, amount))
 
     def usage(self, bill, currency, running, used, items):
-        for s in running:
-            if s.plan.fault:
-                raise Skip(s.plan.fault)
         share_pools(running, used)
         month, minor = self.month, currency.minor
         for s in running:
             for metric, charge in s.plan.charges.items():
+                if not s.runs and (s.id, metric) not in used:
+                    continue
+                if charge.fault:
+                    raise Skip(charge.fault)
                 rows, quantity = used.get((s.id, metric), (0, 0))
                 exact, lift, cut = charge_month(month, s, charge, rows, quantity)
                 amount = round_half_up(exact * minor, month.unit)
@@ -191,12 +203,18 @@ class Rater:
                 ids = {"product": s.product.id, "subscription": s.id, "metric": metric}
                 if amount or quantity:
                     first = bill.add("usage", amount, quantity=quantity, **ids)
-                if lift:
+                if charged > amount:
                     line = bill.add("minimum", charged - amount, **ids)
                     first = first or line
-                if cut:
+                if charged < amount:
                     bill.add("maximum", charged - amount, **ids)
                 items.append(Item(s, "usage", first, charged))
+
+    def adjustments(self, bill, adjustments):
+        for adjustment, amount, code in sorted(adjustments):
+            if code is not None and code not in self.catalogue.taxes:
+                raise Skip("UNKNOWN_TAX")
+            bill.add("adjustment", amount, adjustment=adjustment)
 
     def tax(self, bill, items, adjustments):
         nets = {}
@@ -220,5 +238,4 @@ class Rater:
             bill.add("rounding", rounded - bill.total)
         if bill.total < 0:
             bill.add("credit_forward", -bill.total)
-        if any(not -INT64_MAX - 1 <= part <= INT64_MAX for part in bill.parts.values()) or bill.total > INT64_MAX:
-            raise Skip("OVERFLOW")
+        check_amount(bill.total)

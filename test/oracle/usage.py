@@ -27,15 +27,18 @@ def collect(catalogue, subscriptions, usage):
     return used
 
 
-def allowance(charge, part):
-    """What of the included quantity a subscription has in its part of the month (numerator, denominator)."""
+def allowance(charge, subscription):
+    """What of the included quantity a subscription has. As the C: usage before its start or after its end has none."""
+    part = subscription.part
+    if not subscription.runs:
+        return 0
     if not charge.included_prorate or part[0] == part[1]:
         return charge.included
     return (2 * charge.included * part[0] + part[1]) // (2 * part[1])
 
 
 def price(charge, quantity):
-    """Amount, in 10⁻¹² major units, of a quantity above the allowance."""
+    """Amount, in 10⁻¹² major units, of a quantity above the allowance; "unlimited = free" (settle.charge_model)."""
     if charge.model == "per_unit":
         return charge.unit * quantity
     if charge.model == "package":
@@ -62,12 +65,14 @@ def share_pools(subscriptions, used):
     for key in [key for key in used if key[0] == 0]:
         metric = key[1]
         rows, left = used.pop(key)
-        takers = [s for s in subscriptions if metric in s.plan.charges]
+        takers = [s for s in subscriptions if s.runs and metric in s.plan.charges]
+        if any(s.plan.charges[metric].model == "unlimited" for s in takers):
+            continue    # as the C: free, and on no line
         for subscription in takers:
             charge = subscription.plan.charges[metric]
             last = subscription is takers[-1]
             own = used.setdefault((subscription.id, metric), [0, 0])
-            taken = left if last or charge.model == "unlimited" else min(left, max(0, allowance(charge, subscription.part) - own[1]))
+            taken = left if last else min(left, max(0, allowance(charge, subscription) - own[1]))
             own[1] += taken
             left -= taken
             if last:
@@ -77,10 +82,12 @@ def share_pools(subscriptions, used):
 
 def charge_month(month, subscription, charge, rows, quantity):
     """(usage, minimum, maximum) of one charge, exact."""
-    above = max(0, quantity - allowance(charge, subscription.part))
-    amount = (price(charge, above) + charge.event * rows) * month.scale
+    above = max(0, quantity - allowance(charge, subscription))
+    # as the C: free is also what a row costs
+    event = 0 if charge.model == "unlimited" else charge.event
+    amount = (price(charge, above) + event * rows) * month.scale
     lift = cut = 0
-    if charge.minimum:
+    if charge.minimum and subscription.runs:
         if charge.minimum_prorate:
             numerator, denominator = subscription.part
             minimum = charge.minimum * month.scale // denominator * numerator
