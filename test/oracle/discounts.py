@@ -31,6 +31,8 @@ def read_grants(catalogue, currency, rows):
         discount = catalogue.discounts.get(discount_id)
         if discount is None:
             raise Skip("UNKNOWN_DISCOUNT")
+        if ends is not None and ends < starts:
+            raise Skip("INVALID_GRANT")
         if discount.scope == "product" and product is None:
             product = discount.product
         grants.append(Grant(grant_id, discount, product, starts, ends))
@@ -44,12 +46,10 @@ def check_grant(grant, currency):
     discount = grant.discount
     if discount.fault:
         raise Skip("INVALID_DISCOUNT")
-    if grant.ends is not None and grant.ends < grant.starts:
-        raise Skip("INVALID_GRANT")
-    if discount.scope == "product" and grant.product is None:
-        raise Skip("INVALID_GRANT")
     if discount.kind == "amount" and discount.currency not in (None, currency):
         raise Skip("CURRENCY_MISMATCH")
+    if discount.scope == "product" and grant.product is None:
+        raise Skip("INVALID_GRANT")
 
 
 def tenure_is_met(month, discount, subscription):

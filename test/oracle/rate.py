@@ -41,7 +41,7 @@ class Bill:
         check_amount(amount)
         self.lines.append(line)
         self.parts[PARTS[kind]] = check_amount(self.parts[PARTS[kind]] + amount)
-        self.total += amount
+        self.total = check_amount(self.total + amount)
         return line
 
 

@@ -12,19 +12,22 @@ def collect(catalogue, subscriptions, usage):
     """{(subscription_id, metric_id): [rows, quantity]} of usage rows (subscription, metric, quantity)."""
     used = {}
     for subscription, metric, quantity in usage:
+        sums = used.get((subscription, metric))
+        if sums is None:
+            sums = used[subscription, metric] = [0, 0, 0]
         known = catalogue.metrics.get(metric)
-        if known is None:
+        sums[0] += 1
+        sums[1] += known.billed(quantity) if known is not None else 0
+        sums[2] |= quantity < 0
+    for (subscription, metric), (_, quantity, negative) in sorted(used.items()):
+        if metric not in catalogue.metrics:
             raise Skip("UNKNOWN_METRIC")
+        if negative:
+            raise Skip("INVALID_QUANTITY")
         if subscription and subscription not in subscriptions:
             raise Skip("UNKNOWN_SUBSCRIPTION")
-        if quantity < 0:
-            raise Skip("INVALID_QUANTITY")
-        sums = used.setdefault((subscription, metric), [0, 0])
-        sums[0] += 1
-        sums[1] += known.billed(quantity)
-    for rows, quantity in used.values():
         check_quantity(quantity)
-    return used
+    return {key: sums[:2] for key, sums in used.items()}
 
 
 def allowance(charge, subscription):
@@ -37,7 +40,7 @@ def allowance(charge, subscription):
     return (2 * charge.included * part[0] + part[1]) // (2 * part[1])
 
 
-def price(charge, quantity):
+def price(charge, quantity, zero_flat):
     """Amount, in 10⁻¹² major units, of a quantity above the allowance; "unlimited = free" (settle.charge_model)."""
     if charge.model == "per_unit":
         return charge.unit * quantity
@@ -46,7 +49,7 @@ def price(charge, quantity):
     if charge.model == "unlimited":
         return 0
     if quantity == 0:
-        return charge.tiers[0][2] if charge.zero_flat else 0
+        return charge.tiers[0][2] if zero_flat else 0
     if charge.model == "volume":
         for up_to, unit, flat in charge.tiers:
             if up_to is None or quantity <= up_to:
@@ -85,7 +88,9 @@ def charge_month(month, subscription, charge, rows, quantity):
     above = max(0, quantity - allowance(charge, subscription))
     # as the C: free is also what a row costs
     event = 0 if charge.model == "unlimited" else charge.event
-    amount = (price(charge, above) + event * rows) * month.scale
+    # as the C: what is due without usage, zero_flat and minimum, is not due outside a subscription's days
+    zero_flat = charge.zero_flat and subscription.runs
+    amount = (price(charge, above, zero_flat) + event * rows) * month.scale
     lift = cut = 0
     if charge.minimum and subscription.runs:
         if charge.minimum_prorate:
