@@ -5,7 +5,7 @@ are integers of 10⁻¹² major units. The newest version with valid_from ≤ gr
 applies (settle.price), for prices, charges and taxes alike.
 """
 
-from exact import INT64_MAX, ONE, parse_decimal
+from exact import ONE, parse_decimal
 
 
 def newest(versions, day):

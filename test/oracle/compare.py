@@ -4,20 +4,22 @@
 Rates every account of the month again (rate.py) and compares bills, lines, skips, empty accounts and warnings with what
 the run wrote, field by field. Only months settled by one run: another run would see other group sizes.
 
-usage: compare.py --period YYYY-MM [--self-test]     the database is the one that libpq's environment names
+usage: compare.py --period YYYY-MM     the database is the one that libpq's environment names
+       compare.py --self-test          shows, without a database, that differences are noticed
 """
 
 import argparse
 import re
 import sys
 from datetime import date
+from types import SimpleNamespace
 
 from catalogue import Catalogue
 from exact import Days, Month, Skip
-from month import BILL, LINE, read_bucket, rows, value
 from rate import Rater, runs_in
+from stored import BILL, LINE, read_bucket, rows, value
 
-SHOWN = 60
+SHOWN = 20
 
 
 class Expected:
@@ -155,8 +157,57 @@ class Comparison:
         return 1 if self.failed or self.passed < 2 else 0
 
 
+def self_test():
+    """One account with a bill, as stored and as expected; then each way in which what is stored can be wrong."""
+    bill = ["1000", "0", "0", "0", "100", "0", "0", "0", "0", "1100", "0", "0", "2024-06-15", "bill", "0", "2", "USD"]
+    lines = [["1", "recurring", "1", "1", *["\\N"] * 3, "1", "31", "1000", *["\\N"] * 3],
+             ["2", "tax", *["\\N"] * 7, "100", "\\N", "1000", "vat"]]
+    warning = ["7", "warning", "CONDITION_NOT_MET", "grant 3: the condition of discount 5 is not met"]
+
+    def differences(expect=None, bills=(bill,), lines_stored=lines, errors=(warning,)):
+        expected = SimpleNamespace(bill=bill, lines=lines, errors=[("warning", "CONDITION_NOT_MET", 3, 5)], outcome="bill")
+        vars(expected).update(expect or {})
+        stored = SimpleNamespace(id=7, bills=[["7", *row] for row in bills], errors=list(errors),
+                                 lines=[["7", *row] for row in lines_stored])
+        return compare(stored, expected)
+
+    def changed(row, field, value):
+        return [*row[:field], value, *row[field + 1:]]
+
+    skipped = {"bill": None, "lines": [], "errors": [("error", "NO_PRICE")], "outcome": "skip"}
+    refused = ["7", "error", "NO_PRICE", "product 1 of subscription 1 has no price yet valid in the month"]
+    cases = [
+        ("nothing, when all is as it should be", differences(), False),
+        ("nothing, when a skip is as it should be", differences(skipped, [], [], [refused]), False),
+        ("a missing bill", differences(bills=[], lines_stored=[]), True),
+        ("a second bill", differences(bills=[bill, bill]), True),
+        ("a bill that should be a skip", differences(skipped, errors=[refused]), True),
+        ("a missing line", differences(lines_stored=lines[:1]), True),
+        ("a line too many", differences(lines_stored=[*lines, changed(lines[1], 0, "3")]), True),
+        ("lines in another order", differences(lines_stored=lines[::-1]), True),
+        ("a missing warning", differences(errors=[]), True),
+        ("another discount in a warning", differences(errors=[changed(warning, 3, warning[3].replace("5", "6"))]), True),
+        ("another reason", differences(skipped, [], [], [changed(refused, 2, "NEGATIVE_PRICE")]), True),
+        *((f"a bill with another {name}", differences(bills=[changed(bill, field, "9")]), True)
+          for field, name in enumerate(BILL)),
+        *((f"line {line + 1} with another {name}", differences(lines_stored=[*lines[:line], changed(lines[line], field, "9"),
+                                                                           *lines[line + 1:]]), True)
+          for line in (0, 1) for field, name in enumerate(LINE)),
+    ]
+    failed = [what for what, found, wanted in cases if bool(found) != wanted]
+    for what in failed:
+        print(f"FAILED: notices {what}")
+    print(f"{len(cases) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--period", required=True)
+    parser.add_argument("--period")
+    parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
+    if options.self_test:
+        sys.exit(self_test())
+    if not options.period:
+        parser.error("--period is missing")
     sys.exit(Comparison(options.period).run())

@@ -5,7 +5,7 @@ rounded half up and never more than that; the amount is spread over the lines by
 for each (code, rate) on the sum of what is left.
 """
 
-from exact import ONE, Skip, round_half_up, spread, whole_years
+from exact import ONE, Skip, check_amount, round_half_up, spread, whole_years
 
 
 class Item:
@@ -113,6 +113,7 @@ def add_taxes(bill, nets):
     for (code, rate, inclusive), net in sorted(nets.items(), key=lambda item: (item[0][2], item[0])):
         if net == 0:
             continue
+        check_amount(net)
         if inclusive:
             bill.included_tax += round_half_up(net * rate, 1000000 + rate)
             bill.add("included_tax", 0, base=net, tax=code)

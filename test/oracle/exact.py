@@ -17,9 +17,11 @@ class Skip(Exception):
     """Why an account has no bill: a code of settle.reason."""
 
 
-def check_quantity(quantity):
-    if quantity > INT64_MAX:
+def check_amount(amount):
+    """Amounts and quantities that are stored are 64-bit."""
+    if not -INT64_MAX - 1 <= amount <= INT64_MAX:
         raise Skip("OVERFLOW")
+    return amount
 
 
 def parse_decimal(text):

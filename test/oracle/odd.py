@@ -71,9 +71,10 @@ class OddMonth:
         return date.fromordinal(self.pick(self.month.start - 1, self.month.start, self.month.start + 1, self.month.end - 1,
                                           self.month.end, self.month.start + self.between(2, self.month.days))).isoformat()
 
-    def version(self):
-        """valid_from: mostly long ago, else somewhere around the month."""
-        return self.pick("-infinity", "-infinity", "-infinity", "2001-01-01", self.day(-400, -1), self.edge())
+    def versions(self, most):
+        """valid_from of up to so many versions: the first mostly long ago, the others around the month."""
+        first = self.pick("-infinity", "2001-01-01") if not self.one_in(40) else self.edge()
+        return dict.fromkeys([first, *(self.pick(self.day(-400, -1), self.edge()) for _ in range(self.between(0, most - 1)))])
 
     def add(self, table, **columns):
         rows = self.tables.setdefault((table, tuple(columns)), [])
@@ -97,8 +98,8 @@ class OddMonth:
     def make_taxes(self):
         self.taxes = [f"t{number}" for number in range(7)]
         for code in self.taxes:
-            for valid_from in {self.version() for _ in range(self.pick(1, 1, 2, 3))}:
-                rate = -5 if self.one_in(60) else self.random.choice(RATES)
+            for valid_from in self.versions(3):
+                rate = -5 if self.one_in(100) else self.random.choice(RATES)
                 self.add("tax", code=code, valid_from=valid_from, rate_ppm=rate, inclusive=self.one_in(3))
 
     def make_products(self):
@@ -110,17 +111,17 @@ class OddMonth:
                 self.add("product", product_id=product, code=f"p{product}", name=f"Product {product}",
                          family=self.pick(*FAMILIES), currency=currency, discountable=not self.one_in(6),
                          proration=self.pick("none", "daily", "daily", "thirty"), refund_days=self.pick(0, 0, 3, 14, 40),
-                         tax_code=self.pick(None, *self.taxes) if not self.one_in(60) else "no such tax")
-                for valid_from in {self.version() for _ in range(self.pick(1, 1, 2, 3))}:
+                         tax_code=self.pick(None, *self.taxes) if not self.one_in(100) else "no such tax")
+                for valid_from in self.versions(3):
                     self.add("price", product_id=product, valid_from=valid_from,
-                             unit_price="-1" if self.one_in(60) else self.amount())
+                             unit_price="-1" if self.one_in(100) else self.amount())
                 for metric in self.random.sample(self.metrics, self.pick(0, 1, 2, 3, 5)):
-                    for valid_from in {self.version() for _ in range(self.pick(1, 1, 2))}:
+                    for valid_from in self.versions(2):
                         self.make_charge(product, metric, valid_from)
 
     def make_charge(self, product, metric, valid_from):
         self.charge_ids += 1
-        model, broken = self.pick(*MODELS), self.one_in(60)
+        model, broken = self.pick(*MODELS), self.one_in(100)
         minimum, maximum = None if self.one_in(2) else self.amount(50), None
         if self.one_in(3):
             maximum = self.amount(100) if minimum is None else str(int(minimum.partition(".")[0]) + self.between(1, 60))
@@ -141,20 +142,23 @@ class OddMonth:
 
     def make_discounts(self):
         self.discounts = range(1, 41)
+        self.unnamed = {}   # discount_id: whether a grant must name the product
         everything = [product for products in self.products.values() for product in products]
         for discount in self.discounts:
             kind, scope = self.pick("amount", "percent"), self.pick("product", "product", "family", "bill")
             condition = self.pick("none", "none", "none", "group_size", "tenure_years")
             value = self.random.choice(PERCENTS) if kind == "percent" else self.pick("0.004", "0.005", "0.5", "1", "3.33", "25", "9999")
-            if self.one_in(40):
+            if self.one_in(60):
                 value = self.pick("0", "-1", "100.5")
+            product = self.random.choice(everything) if scope == "product" and self.one_in(4) else None
+            self.unnamed[discount] = scope == "product" and product is None
             self.add("discount", discount_id=discount, code=f"d{discount}", name=f"Discount {discount}", kind=kind, value=value,
                      currency=self.pick(*self.products) if kind == "amount" and self.one_in(12) else None, scope=scope,
-                     product_id=self.random.choice(everything) if scope == "product" and self.one_in(4) else None,
+                     product_id=product,
                      families=self.random.sample(FAMILIES, self.pick(1, 2, 4)) if scope == "family" and not self.one_in(30) else None,
                      applies_to=self.pick("recurring", "usage", "all"), stage=self.between(1, 3), priority=self.between(-1, 2),
                      condition=condition, condition_minimum=None if condition == "none" or self.one_in(30) else self.between(1, 4),
-                     valid_from=self.version(), valid_to=self.edge() if self.one_in(8) else None)
+                     valid_from=next(iter(self.versions(1))), valid_to=self.edge() if self.one_in(8) else None)
 
     # ---- accounts ----------------------------------------------------------------------------------------------------
 
@@ -190,7 +194,8 @@ class OddMonth:
                     ended = None
             price = self.amount() if self.one_in(5) else None
             if self.one_in(300):
-                price = self.pick("-3", "1.0000000000001", "0.1000000000000000")
+                price = self.pick("-3", "1.0000000000001", "0.1000000000000000", "92233720368547758.07", "9223372036854775807",
+                                  "9.223372036854")
             quantity = self.pick(1, 1, 1, 1, 2, 3, 0, 1000) if not self.one_in(300) else self.pick(-1, 2 ** 31 - 1)
             products.append(product)
             self.add("subscription", account_id=account, subscription_id=subscription, unit_price=price, product_id=product,
@@ -203,19 +208,21 @@ class OddMonth:
             ends = None if self.one_in(2) else self.pick(self.edge(), self.day(1, 100), "infinity")
             if ends is not None and ends < starts and starts[0] != "-" and not self.one_in(10):
                 ends = None
-            self.add("discount_grant", account_id=account, grant_id=10 - grant,
-                     discount_id=self.random.choice(self.discounts) if not self.one_in(300) else 777,
-                     product_id=self.pick(*products, 41, None) if not self.one_in(3) else self.pick(None, *products), starts_on=starts,
-                     ends_on=ends)
+            discount = self.random.choice(self.discounts) if not self.one_in(300) else 777
+            product = self.pick(*products, None, None) if not self.one_in(6) else 41
+            if product is None and self.unnamed.get(discount) and not self.one_in(20):
+                product = self.pick(*products, 41)
+            self.add("discount_grant", account_id=account, grant_id=10 - grant, discount_id=discount, product_id=product,
+                     starts_on=starts, ends_on=ends)
 
     def make_adjustments(self, account):
         for adjustment in range(1, self.pick(0, 0, 0, 1, 2, 4) + 1):
             amount = self.pick(self.between(-30000, -1), self.between(1, 30000), self.between(-9, 9), 0)
             if self.one_in(400):
                 amount = self.pick(2 ** 63 - 1, -2 ** 63)
-            self.add("adjustment", account_id=account, adjustment_id=adjustment * self.pick(1, 1000), amount=amount,
-                     period=f"{self.month.text}-01", tax_code=self.pick(None, *self.taxes) if not self.one_in(300) else "no such tax",
-                     description="odd") if adjustment < 2 or not self.one_in(3) else None
+            self.add("adjustment", account_id=account, adjustment_id=adjustment if self.one_in(2) else 1000 - adjustment, amount=amount,
+                     period=f"{self.month.text}-01", description="odd",
+                     tax_code=self.pick(None, *self.taxes) if not self.one_in(300) else "no such tax")
 
     def make_usage(self, account, subscriptions):
         for _ in range(self.pick(0, 1, 2, 4, 8, 16)):

@@ -3,12 +3,13 @@
 Written from the design and the comments of the SQL, not from src/rate, with which it shares nothing; compare.py holds
 the two together. Where the contract does not say what shall happen, a comment that begins with "as the C:" says what is
 done. The order is that of the design: recurring, usage, minimum and maximum, adjustments, rounding of every line,
-discounts, tax, currency rounding, credit.
+discounts, tax, currency rounding, credit. It is also the order in which faults are looked for: an account has one reason,
+the first.
 """
 
-from discounts import Item, add_taxes, apply, read_grants
-from exact import INT64_MAX, Skip, parse_decimal, round_half_up, round_to_unit
 from catalogue import newest
+from discounts import Item, add_taxes, apply, read_grants
+from exact import Skip, check_amount, parse_decimal, round_half_up, round_to_unit
 from usage import charge_month, collect, share_pools
 
 PARTS = {"recurring": "recurring", "usage": "usage", "minimum": "usage", "maximum": "usage", "adjustment": "one_off",
@@ -43,12 +44,6 @@ class Bill:
         self.parts[PARTS[kind]] = check_amount(self.parts[PARTS[kind]] + amount)
         self.total = check_amount(self.total + amount)
         return line
-
-
-def check_amount(amount):
-    if not -INT64_MAX - 1 <= amount <= INT64_MAX:
-        raise Skip("OVERFLOW")
-    return amount
 
 
 class Plan:
@@ -92,7 +87,6 @@ class Rater:
     def __init__(self, catalogue, month):
         self.catalogue, self.month = catalogue, month
         self.plans = {}
-        self.taxes = {}
 
     def plan(self, product, started):
         day = max(self.month.start, started)
@@ -102,8 +96,8 @@ class Rater:
         return self.plans[key]
 
     def rate(self, account, subscriptions, grants, adjustments, usage):
-        """account: (group_id or None, currency or None, status) or None; the rest in tuples as compare.py reads them,
-        only what touches the month. Returns a Bill, None for "empty", or raises Skip."""
+        """account: (group_id or None, currency or None, status) or None; the rest in tuples as stored.py reads them.
+        Returns a Bill, None for "empty", or raises Skip."""
         if account is None:
             raise Skip("UNKNOWN_ACCOUNT")
         group, code, _ = account
@@ -119,7 +113,8 @@ class Rater:
                 raise Skip("UNKNOWN_GROUP")
         bill = Bill()
         bill.usage_rows = len(usage)
-        # usage may name a subscription that does not run in the month; nothing else is done with such a one
+        # one that does not run in the month matters if usage names it (late usage); one that ends before it starts is
+        # a fault in any month, as the C
         named = {row[0] for row in usage}
         rows = sorted((row for row in subscriptions
                        if row[0] in named or row[5] is not None and row[5] < row[4] or runs_in(self.month, *row[4:])),
@@ -132,6 +127,7 @@ class Rater:
         self.usage(bill, currency, relevant, used, items)
         self.adjustments(bill, adjustments)
         granted = read_grants(self.catalogue, code, sorted(grants))
+        # as the C: lines of 0 are nothing to charge
         empty = not any(line.amount for line in bill.lines)
         apply(bill, self.month, currency, granted, items, size)
         self.tax(bill, items, adjustments)
@@ -142,13 +138,13 @@ class Rater:
 
     def read(self, currency, row):
         subscription_id, own_price, product_id, quantity, started, ended = row
+        if ended is not None and ended < started:
+            raise Skip("INVALID_SUBSCRIPTION")
         product = self.catalogue.products.get(product_id)
         if product is None:
             raise Skip("UNKNOWN_PRODUCT")
         if product.currency != currency.code:
             raise Skip("CURRENCY_MISMATCH")
-        if ended is not None and ended < started:
-            raise Skip("INVALID_SUBSCRIPTION")
         if quantity < 0:
             raise Skip("INVALID_QUANTITY")
         month = self.month
@@ -165,6 +161,7 @@ class Rater:
         else:
             s.part = s.days, month.days
         s.price = s.plan.price
+        # as the C: its own price is looked at whatever it is needed for, the catalogue's only when it is charged
         if own_price is not None:
             s.price = parse_decimal(own_price)
             if s.price is None or s.price < 0:
@@ -172,6 +169,7 @@ class Rater:
         return s
 
     def recurring(self, bill, currency, s, items):
+        """A refunded subscription has no recurring line. As the C: its usage and minimum are charged all the same."""
         if s.refunded or not s.runs:
             return
         if s.price is None:
@@ -184,10 +182,10 @@ class Rater:
         line = bill.add("recurring", amount, product=s.product.id, subscription=s.id, quantity=s.quantity, days=s.days)
         items.append(Item(s, "recurring", line, amount))
 
-    def usage(self, bill, currency, running, used, items):
-        share_pools(running, used)
+    def usage(self, bill, currency, subscriptions, used, items):
+        share_pools(subscriptions, used)
         month, minor = self.month, currency.minor
-        for s in running:
+        for s in subscriptions:
             for metric, charge in s.plan.charges.items():
                 if not s.runs and (s.id, metric) not in used:
                     continue
@@ -198,7 +196,8 @@ class Rater:
                 amount = round_half_up(exact * minor, month.unit)
                 charged = round_half_up((exact + lift - cut) * minor, month.unit)
                 if amount == 0 and charged == 0:
-                    continue
+                    continue    # as the C: usage inside the allowance is no line
+                # as the C: discounts work on the charge as a whole, and are noted on the first of its lines
                 first = None
                 ids = {"product": s.product.id, "subscription": s.id, "metric": metric}
                 if amount or quantity:
@@ -211,6 +210,7 @@ class Rater:
                 items.append(Item(s, "usage", first, charged))
 
     def adjustments(self, bill, adjustments):
+        """As the C: a tax code that does not exist is a fault here, one without a rate in the month is one of step 6."""
         for adjustment, amount, code in sorted(adjustments):
             if code is not None and code not in self.catalogue.taxes:
                 raise Skip("UNKNOWN_TAX")
@@ -238,4 +238,3 @@ class Rater:
             bill.add("rounding", rounded - bill.total)
         if bill.total < 0:
             bill.add("credit_forward", -bill.total)
-        check_amount(bill.total)

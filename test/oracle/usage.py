@@ -5,7 +5,7 @@ subscription belongs to that subscription's charge. Pool usage (subscription 0) 
 the subscriptions with a charge for the metric, in (started_on, subscription_id) order; the rest is the last one's.
 """
 
-from exact import INT64_MAX, ONE, Skip, check_quantity
+from exact import Skip, check_amount
 
 
 def collect(catalogue, subscriptions, usage):
@@ -20,13 +20,13 @@ def collect(catalogue, subscriptions, usage):
         sums[1] += known.billed(quantity) if known is not None else 0
         sums[2] |= quantity < 0
     for (subscription, metric), (_, quantity, negative) in sorted(used.items()):
-        if metric not in catalogue.metrics:
-            raise Skip("UNKNOWN_METRIC")
         if negative:
             raise Skip("INVALID_QUANTITY")
+        if metric not in catalogue.metrics:
+            raise Skip("UNKNOWN_METRIC")
         if subscription and subscription not in subscriptions:
             raise Skip("UNKNOWN_SUBSCRIPTION")
-        check_quantity(quantity)
+        check_amount(quantity)
     return {key: sums[:2] for key, sums in used.items()}
 
 
@@ -80,7 +80,7 @@ def share_pools(subscriptions, used):
             left -= taken
             if last:
                 own[0] += rows
-            check_quantity(own[1])
+            check_amount(own[1])
 
 
 def charge_month(month, subscription, charge, rows, quantity):
