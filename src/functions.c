@@ -3,15 +3,15 @@
  */
 #include "compat.h"
 
-#include "catalog/partition.h"
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "common/payload.h"
 #include "common/reason.h"
 #include "outbox/emit.h"
+#include "store/bucket.h"
 #include "store/groups.h"
 #include "store/origin.h"
 #include "store/reader.h"
@@ -23,10 +23,10 @@ PG_FUNCTION_INFO_V1(settle_usage_digest);
 PG_FUNCTION_INFO_V1(settle_group_size);
 PG_FUNCTION_INFO_V1(settle_reasons);
 PG_FUNCTION_INFO_V1(settle_emit_released);
+PG_FUNCTION_INFO_V1(settle_payload_number);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
-/* The remainder that PostgreSQL's hash partitioning gives a bigint. */
 Datum
 settle_bucket(PG_FUNCTION_ARGS)
 {
@@ -34,9 +34,7 @@ settle_bucket(PG_FUNCTION_ARGS)
 
 	if (buckets < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
-	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
-	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, PG_GETARG_DATUM(0), seed));
-	PG_RETURN_INT32((int32) (hash_combine64(0, hash) % (uint64) buckets));
+	PG_RETURN_INT32(account_bucket(PG_GETARG_INT64(0), buckets));
 }
 
 Datum
@@ -91,6 +89,18 @@ settle_emit_released(PG_FUNCTION_ARGS)
 	emit_run(PG_GETARG_INT64(0), "released");
 	sql_leave();
 	PG_RETURN_VOID();
+}
+
+/* Not through jsonb: a damaged payload is NULL here, not an error, and settle_verify() goes on. */
+Datum
+settle_payload_number(PG_FUNCTION_ARGS)
+{
+	const text *payload = PG_GETARG_TEXT_PP(0);
+	int64_t value;
+
+	if (!payload_read_int(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), text_to_cstring(PG_GETARG_TEXT_PP(1)), &value))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(value);
 }
 
 /* NULL instead of an error: staging rows may hold anything. */
