@@ -8,8 +8,10 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "common/payload.h"
 #include "common/reason.h"
 #include "outbox/emit.h"
+#include "store/bucket.h"
 #include "store/groups.h"
 #include "store/origin.h"
 #include "store/reader.h"
@@ -21,6 +23,7 @@ PG_FUNCTION_INFO_V1(settle_usage_digest);
 PG_FUNCTION_INFO_V1(settle_group_size);
 PG_FUNCTION_INFO_V1(settle_reasons);
 PG_FUNCTION_INFO_V1(settle_emit_released);
+PG_FUNCTION_INFO_V1(settle_payload_number);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
@@ -31,7 +34,7 @@ settle_bucket(PG_FUNCTION_ARGS)
 
 	if (buckets < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("buckets must be at least 1, not %d", buckets)));
-	PG_RETURN_INT32(bucket_of(PG_GETARG_INT64(0), buckets));
+	PG_RETURN_INT32(account_bucket(PG_GETARG_INT64(0), buckets));
 }
 
 Datum
@@ -86,6 +89,18 @@ settle_emit_released(PG_FUNCTION_ARGS)
 	emit_run(PG_GETARG_INT64(0), "released");
 	sql_leave();
 	PG_RETURN_VOID();
+}
+
+/* Not through jsonb: a damaged payload is NULL here, not an error, and settle_verify() goes on. */
+Datum
+settle_payload_number(PG_FUNCTION_ARGS)
+{
+	const text *payload = PG_GETARG_TEXT_PP(0);
+	int64_t value;
+
+	if (!payload_read_int(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), text_to_cstring(PG_GETARG_TEXT_PP(1)), &value))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(value);
 }
 
 /* NULL instead of an error: staging rows may hold anything. */

@@ -149,3 +149,136 @@ payload_run(Json *json, const PayloadRun *run, const char *at_key)
 	text(json, run->at);
 	json_lit(json, "}");
 }
+
+/* ---- reading back ----------------------------------------------------------------------------------------------- */
+
+typedef struct Reader {
+	const char *at;
+	const char *end;
+	bool failed;
+} Reader;
+
+/* Moves behind the next `"key":`. It is what follows the comma, unless keys were added since this was written. */
+static void
+seek(Reader *reader, const char *key, size_t len)
+{
+	const char *at = reader->at;
+
+	while ((size_t) (reader->end - at) >= len)
+	{
+		if (memcmp(at, key, len) == 0)
+		{
+			reader->at = at + len;
+			return;
+		}
+		at = memchr(at + 1, '"', (size_t) (reader->end - at - 1));
+		if (at == NULL)
+			break;
+	}
+	reader->failed = true;
+}
+
+static int64_t
+read_int(Reader *reader)
+{
+	const bool negative = reader->at < reader->end && *reader->at == '-';
+	const char *digits = reader->at + negative;
+	int64_t value = 0;
+
+	/* downwards, because the smallest number has no positive twin */
+	for (reader->at = digits; reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+		if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, *reader->at - '0', &value))
+			reader->failed = true;
+	if (reader->at == digits || (!negative && __builtin_sub_overflow(0, value, &value)))
+		reader->failed = true;
+	/* a number that is cut off is another number */
+	if (reader->at == reader->end || (*reader->at != ',' && *reader->at != '}'))
+		reader->failed = true;
+	return value;
+}
+
+/* A string without escapes that must be one of those given. */
+static const char *
+read_word(Reader *reader, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		const size_t len = strlen(words[i]);
+
+		if ((size_t) (reader->end - reader->at) >= len + 2 && reader->at[0] == '"' && reader->at[len + 1] == '"' &&
+			memcmp(reader->at + 1, words[i], len) == 0)
+			return words[i];
+	}
+	reader->failed = true;
+	return NULL;
+}
+
+static int32_t
+read_month(Reader *reader)
+{
+	Period period = {0};
+
+	if (reader->end - reader->at < 9 || reader->at[0] != '"' || reader->at[8] != '"' ||
+		!ymd_parse_period(reader->at + 1, 7, &period))
+		reader->failed = true;
+	return period.from;
+}
+
+static int32_t
+read_small(Reader *reader)
+{
+	const int64_t value = read_int(reader);
+
+	if (value < INT32_MIN || value > INT32_MAX)
+		reader->failed = true;
+	return (int32_t) value;
+}
+
+#define FIELD(reader, key, read) (seek((reader), "\"" key "\":", sizeof("\"" key "\":") - 1), (reader)->failed ? 0 : (read))
+
+bool
+payload_read_bill(const char *text, size_t len, PayloadBill *bill)
+{
+	static const char *const kinds[] = {"bill", "rebill", "void"};
+	Reader reader = {.at = text, .end = text + len};
+
+	*bill = (PayloadBill){0};
+	bill->period = FIELD(&reader, "period", read_month(&reader));
+	bill->account_id = FIELD(&reader, "account_id", read_int(&reader));
+	bill->revision = FIELD(&reader, "revision", read_small(&reader));
+	bill->kind = FIELD(&reader, "kind", read_word(&reader, kinds, sizeof(kinds) / sizeof(kinds[0])));
+	bill->run_id = FIELD(&reader, "run_id", read_int(&reader));
+	bill->exponent = FIELD(&reader, "exponent", read_small(&reader));
+	bill->recurring = FIELD(&reader, "recurring", read_int(&reader));
+	bill->usage = FIELD(&reader, "usage", read_int(&reader));
+	bill->one_off = FIELD(&reader, "one_off", read_int(&reader));
+	bill->discount = FIELD(&reader, "discount", read_int(&reader));
+	bill->tax = FIELD(&reader, "tax", read_int(&reader));
+	bill->included_tax = FIELD(&reader, "included_tax", read_int(&reader));
+	bill->rounding = FIELD(&reader, "rounding", read_int(&reader));
+	bill->carried = FIELD(&reader, "carried", read_int(&reader));
+	bill->arrears = FIELD(&reader, "arrears", read_int(&reader));
+	bill->credit_forward = FIELD(&reader, "credit_forward", read_int(&reader));
+	bill->total = FIELD(&reader, "total", read_int(&reader));
+	return !reader.failed;
+}
+
+bool
+payload_read_int(const char *text, size_t len, const char *key, int64_t *value)
+{
+	const size_t key_len = strlen(key);
+
+	for (Reader reader = {.at = text, .end = text + len}; !reader.failed;)
+	{
+		seek(&reader, "\"", 1);
+		if (reader.failed || (size_t) (reader.end - reader.at) < key_len + 2)
+			break;
+		if (memcmp(reader.at, key, key_len) == 0 && reader.at[key_len] == '"' && reader.at[key_len + 1] == ':')
+		{
+			reader.at += key_len + 2;
+			*value = read_int(&reader);
+			return !reader.failed;
+		}
+	}
+	return false;
+}

@@ -41,6 +41,15 @@ void payload_bill_begin(Json *json, const PayloadBill *bill);
 void payload_line(Json *json, const PayloadLine *line, bool first);
 void payload_bill_end(Json *json);
 
+/*
+ * Reads such a payload back, up to its total: ids, kind and amounts; currency, due_on and settled_at stay NULL and 0.
+ * Keys must come in the order of the writer, others may lie between them. False when it is none.
+ */
+bool payload_read_bill(const char *text, size_t len, PayloadBill *bill);
+
+/* The whole number at the first `"key":` of a payload; false when there is none. */
+bool payload_read_int(const char *text, size_t len, const char *key, int64_t *value);
+
 typedef struct PayloadRun {
 	int32_t period;
 	const char *kind;

@@ -9,9 +9,7 @@
  */
 #include "compat.h"
 
-#include "catalog/partition.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "common/mix.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -21,6 +19,7 @@
 #include "utils/timestamp.h"
 #include "fmgr.h"
 
+#include "store/bucket.h"
 #include "store/catalog.h"
 #include "store/collect.h"
 #include "store/groups.h"
@@ -65,15 +64,6 @@ usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 qu
 	digest = mix64(digest ^ (uint64) quantity);
 	digest = mix64(digest ^ (uint64) subscription_id);
 	return mix64(digest ^ (uint32) metric_id);
-}
-
-int
-bucket_of(int64 account_id, int buckets)
-{
-	const Datum seed = UInt64GetDatum(HASH_PARTITION_SEED);
-	const uint64 hash = DatumGetUInt64(DirectFunctionCall2(hashint8extended, Int64GetDatum(account_id), seed));
-
-	return (int) (hash_combine64(0, hash) % (uint64) buckets);
 }
 
 /* Place of an account; one that is not there yet is added as not existing. */
@@ -290,7 +280,7 @@ add_missing(Reading *reading)
 	{
 		const int64 id = request->only[i];
 
-		if (bucket_of(id, request->buckets) != request->bucket || map_find(&reading->places, id) != MAP_NONE)
+		if (account_bucket(id, request->buckets) != request->bucket || map_find(&reading->places, id) != MAP_NONE)
 			continue;
 		if (!request->after || id > request->after_id ||
 			bsearch(&id, request->again, request->again_count, sizeof(int64), compare_ids) != NULL)

@@ -45,9 +45,6 @@ typedef struct SliceRequest {
 /* Reads into the current memory context; inside a transaction with SPI connected. */
 extern Slice *slice_read(const SliceRequest *request);
 
-/* The remainder that PostgreSQL's hash partitioning gives an account. */
-extern int bucket_of(int64 account_id, int buckets);
-
 /* Order-independent digest of one usage row; a bill stores the sum over its rows. */
 extern uint64 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity);
 

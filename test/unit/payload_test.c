@@ -2,8 +2,11 @@
  * payload_test.c: the JSON of events.
  *
  * Holds to DESIGN.md §5: same struct, same bytes; strings are escaped whatever a product is called; a buffer that is too
- * small is noticed at every length and never written past.
+ * small is noticed at every length and never written past. And to §4: settle_verify() reads back what was written,
+ * whatever was cut off or added.
  */
+#include <stdlib.h>
+
 #include "check.h"
 
 #include "common/payload.h"
@@ -118,6 +121,88 @@ every_length_is_safe(void)
 	CHECK(written(bill, buffer, sizeof(bill_text) - 1) != NULL);
 }
 
+static void
+a_bill_is_read_back(void)
+{
+	PayloadBill read;
+
+	CHECK(payload_read_bill(bill_text, sizeof(bill_text) - 1, &read));
+	CHECK_INT(read.period, ymd_period(2024, 5).from);
+	CHECK_INT(read.account_id, 42);
+	CHECK_INT(read.revision, 0);
+	CHECK_TEXT(read.kind, "bill");
+	CHECK_INT(read.run_id, 7);
+	CHECK_INT(read.exponent, 2);
+	CHECK_INT(read.recurring, 1000);
+	CHECK_INT(read.discount, -100);
+	CHECK_INT(read.tax, 90);
+	CHECK_INT(read.total, 990);
+
+	/* a key that was added later is passed over */
+	static const char later[] =
+		"{\"version\":2,\"period\":\"2024-05\",\"account_id\":-9223372036854775808,\"revision\":1,\"kind\":\"void\",\"run_id\":7,"
+		"\"currency\":\"USD\",\"exponent\":2,\"recurring\":1,\"usage\":2,\"one_off\":3,\"discount\":4,\"tax\":5,"
+		"\"included_tax\":6,\"rounding\":7,\"carried\":8,\"new\":-1,\"arrears\":9,\"credit_forward\":10,\"total\":11}";
+	CHECK(payload_read_bill(later, sizeof(later) - 1, &read));
+	CHECK_INT(read.account_id, INT64_MIN);
+	CHECK_TEXT(read.kind, "void");
+	CHECK_INT(read.usage, 2);
+	CHECK_INT(read.one_off, 3);
+	CHECK_INT(read.included_tax, 6);
+	CHECK_INT(read.rounding, 7);
+	CHECK_INT(read.carried, 8);
+	CHECK_INT(read.arrears, 9);
+	CHECK_INT(read.credit_forward, 10);
+	CHECK_INT(read.total, 11);
+}
+
+/* Every prefix is in memory of its own, so that the address sanitizer sees a read past its end. */
+static void
+what_is_no_bill_is_not_read(void)
+{
+	const char *total = strstr(bill_text, "\"total\":990,");
+	const size_t needed = (size_t) (total - bill_text) + sizeof("\"total\":990,") - 1;
+	PayloadBill read;
+	int64_t number;
+	int wrong = 0;
+
+	for (size_t len = 0; len < sizeof(bill_text); len++)
+	{
+		char *prefix = malloc(len + (len == 0));
+
+		memcpy(prefix, bill_text, len);
+		wrong += payload_read_bill(prefix, len, &read) != (len >= needed);
+		(void) payload_read_int(prefix, len, "total", &number);
+		free(prefix);
+	}
+	CHECK_INT(wrong, 0);
+
+	static const char *const bad[] = {
+		"{\"period\":\"2024-13\",\"account_id\":42,", "{\"period\":\"2024-05\",\"account_id\":9223372036854775808,",
+		"{\"period\":2024,", "{\"period\":\"2024-05\",\"account_id\":-,", "[]", "null"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		CHECK_CASE(bad[i]);
+		CHECK(!payload_read_bill(bad[i], strlen(bad[i]), &read));
+	}
+	CHECK_CASE("");
+}
+
+static void
+a_number_is_found_by_its_key(void)
+{
+	static const char text[] = "{\"a\":\"due\",\"overdue\":1,\"due\":-9223372036854775808,\"bills\":9223372036854775807,\"x\":9223372036854775808}";
+	int64_t value;
+
+	CHECK(payload_read_int(text, sizeof(text) - 1, "due", &value));
+	CHECK_INT(value, INT64_MIN);
+	CHECK(payload_read_int(text, sizeof(text) - 1, "bills", &value));
+	CHECK_INT(value, INT64_MAX);
+	CHECK(!payload_read_int(text, sizeof(text) - 1, "x", &value));
+	CHECK(!payload_read_int(text, sizeof(text) - 1, "a", &value));
+	CHECK(!payload_read_int(text, sizeof(text) - 1, "missing", &value));
+}
+
 int
 main(void)
 {
@@ -132,5 +217,8 @@ main(void)
 			   "{\"period\":\"2024-05\",\"run_id\":7,\"kind\":\"final\",\"due\":3,\"bills\":1,\"empty\":1,\"skips\":1,"
 			   "\"totals\":{\"USD\": 990},\"completed_at\":\"2024-06-01T00:00:00Z\"}");
 	every_length_is_safe();
+	a_bill_is_read_back();
+	what_is_no_bill_is_not_read();
+	a_number_is_found_by_its_key();
 	return check_done();
 }

@@ -1,5 +1,5 @@
 -- ------------------------------------------------------------------------------------------------------------------
--- 9a Operating runs
+-- 10 Operating runs
 --
 -- Every function that changes something takes a command_id. settle.command_claim() comes first: it waits for another
 -- session with the same id, and returns what an earlier call returned; then nothing more is done. Otherwise
