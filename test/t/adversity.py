@@ -251,6 +251,7 @@ class Adversity(Disturb):
             self.tests.check(kill or code == 0, f"{name}: the caller is answered", errors)
             self.tests.check(self.wait_until(lambda: "running" not in self.states(), 30, pause=0.1), f"{name}: it ends")
             if self.states() == "none":
+                set_clock(0)  # a month that has not begun is refused
                 self.resume(name)
             else:
                 self.compare(name)
