@@ -347,6 +347,22 @@ class Survive(Disturb):
         self.set("max_worker_processes", None)
         self.server.start("restart", "-m", "fast")
 
+    def test_8_locked_at_start(self):
+        """Locks of a prepared transaction outlive a crash: who resumes waits for them, longer than any lock timeout."""
+        seconds = 35 if self.options.points >= 100 else 3
+        name = f"a run whose rows are locked for {seconds} s when the server starts"
+        for table in ("run", "run_slice"):
+            self.clone()
+            client = self.begin(RUN.replace("100", "1"))
+            self.wait_until(lambda: self.states() == "running", 5)
+            self.sql(f"BEGIN; LOCK TABLE settle.{table} IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION 'maintenance'")
+            self.signal(signal.SIGKILL)(self.wait_process("settle leader"))
+            finish(client)
+            self.server.wait_ready()
+            time.sleep(seconds)
+            self.sql("ROLLBACK PREPARED 'maintenance'")
+            self.tests.check(self.goes_on(f"{name} ({table})"), f"{name}: it was unfinished")
+
     # ---- commands ---------------------------------------------------------------------------------------------------
 
     def repeat(self, name, command):
@@ -404,7 +420,8 @@ class Survive(Disturb):
 
 
 def main():
-    Survive(read_options(accounts=6000, points=4), "survive", shared_preload_libraries="'settle'").run()
+    Survive(read_options(accounts=6000, points=4), "survive", shared_preload_libraries="'settle'",
+            max_prepared_transactions=1).run()
 
 
 if __name__ == "__main__":
