@@ -289,14 +289,16 @@ notice_summary(Watch *watch, int64 run_id)
 					pg_atomic_read_u64((pg_atomic_uint64 *) &shared->warnings), ms / 1000, (unsigned) (ms % 1000))));
 }
 
+/* The server's own hint ("Check free disk space.") stays, and is followed by what becomes of the run. */
 static void
 raise_failure(const Failure *failure, int64 run_id)
 {
-	const bool resumable = run_id != 0 && failure->hint[0] == '\0';
+	const bool says_how = run_id == 0 || strstr(failure->hint, "settle_run") != NULL;
 
 	ereport(ERROR, (errcode(failure->sqlstate), errmsg("%s", failure->message),
 					failure->detail[0] ? errdetail("%s", failure->detail) : 0,
-					resumable			 ? errhint("Run " INT64_FORMAT " keeps what it has written; call settle_run again to go on.", run_id)
+					!says_how ? errhint("%s%sRun " INT64_FORMAT " keeps what it has written; call settle_run again to go on.",
+										failure->hint, failure->hint[0] ? " " : "", run_id)
 					: failure->hint[0] ? errhint("%s", failure->hint)
 									   : 0));
 }

@@ -213,6 +213,7 @@ settle_resume_main(Datum database)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
 	process_pin_settings();
+	process_wait_for_locks(true); /* this is the only look until the next start */
 	MemoryContextSwitchTo(TopMemoryContext);
 	if (!has_settle())
 		proc_exit(0);

@@ -402,6 +402,9 @@ lead(RunShared *shared)
 	MemoryContext run_context = AllocSetContextCreate(TopMemoryContext, "settle run", ALLOCSET_DEFAULT_SIZES);
 	Run *run;
 
+	/* Nobody would call a run again that resumes by itself: while its rows are locked, it waits. */
+	if (shared->request.automatic)
+		process_wait_for_locks(true);
 	if (!lock_period(shared) || !note_crash(shared))
 		return;
 
@@ -410,6 +413,7 @@ lead(RunShared *shared)
 	void *step = open_run(shared, &run);
 	MemoryContextSwitchTo(before);
 	sql_commit();
+	process_wait_for_locks(false);
 	crew = (Crew){.run = run, .shared = shared, .segment = leader_segment};
 	shared->attempt = run->attempt;
 	shared_reply(shared, REPLY_RUNNING, run->run_id);

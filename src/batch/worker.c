@@ -52,7 +52,6 @@ process_pin_settings(void)
 		{"statement_timeout", "0"},
 		PIN_TRANSACTION_TIMEOUT
 		{"idle_in_transaction_session_timeout", "0"},
-		{"lock_timeout", "30s"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_deferrable", "off"},
@@ -67,6 +66,13 @@ process_pin_settings(void)
 
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
+	process_wait_for_locks(false);
+}
+
+void
+process_wait_for_locks(bool for_ever)
+{
+	SetConfigOption("lock_timeout", for_ever ? "0" : "30s", PGC_SUSET, PGC_S_SESSION);
 }
 
 RunShared *

@@ -20,6 +20,9 @@ extern bool process_start(const char *role, const char *function, Datum argument
 /* Settings a user may have made for the role or database must not reach a process of ours. */
 extern void process_pin_settings(void);
 
+/* Locks of others are waited for 30 s, then the transaction is tried again; or for ever, when nobody would try again. */
+extern void process_wait_for_locks(bool for_ever);
+
 /* First lines of a background process: signals, shared memory, database. */
 extern RunShared *process_enter(Datum segment, dsm_handle *handle);
 
