@@ -28,11 +28,11 @@ def read_grants(catalogue, currency, rows):
     """Grants in the order they apply; rows are (grant_id, discount_id, product_id, starts, ends)."""
     grants = []
     for grant_id, discount_id, product, starts, ends in rows:
+        if ends is not None and ends < starts:
+            raise Skip("INVALID_GRANT")
         discount = catalogue.discounts.get(discount_id)
         if discount is None:
             raise Skip("UNKNOWN_DISCOUNT")
-        if ends is not None and ends < starts:
-            raise Skip("INVALID_GRANT")
         if discount.scope == "product" and product is None:
             product = discount.product
         grants.append(Grant(grant_id, discount, product, starts, ends))

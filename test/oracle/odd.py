@@ -19,6 +19,7 @@ MODES = ("half_up", "half_even", "up", "down", "ceil", "floor")
 MODELS = ("per_unit", "graduated", "volume", "package", "unlimited")
 FAMILIES = ("mobile", "internet", "iptv", "add on", 'odd "{family}"')
 PERCENTS = ("10", "33.33", "12.5", "50", "100", "0.5", "99.999999999999", "0.000000000001")
+AMOUNTS = ("0.004", "0.005", "0.5", "1", "3.33", "25", "9999")
 RATES = (100000, 190000, 77000, 82500, 1, 0, 1000000)
 
 
@@ -147,7 +148,7 @@ class OddMonth:
         for discount in self.discounts:
             kind, scope = self.pick("amount", "percent"), self.pick("product", "product", "family", "bill")
             condition = self.pick("none", "none", "none", "group_size", "tenure_years")
-            value = self.random.choice(PERCENTS) if kind == "percent" else self.pick("0.004", "0.005", "0.5", "1", "3.33", "25", "9999")
+            value = self.random.choice(PERCENTS if kind == "percent" else AMOUNTS)
             if self.one_in(60):
                 value = self.pick("0", "-1", "100.5")
             product = self.random.choice(everything) if scope == "product" and self.one_in(4) else None
@@ -155,9 +156,11 @@ class OddMonth:
             self.add("discount", discount_id=discount, code=f"d{discount}", name=f"Discount {discount}", kind=kind, value=value,
                      currency=self.pick(*self.products) if kind == "amount" and self.one_in(12) else None, scope=scope,
                      product_id=product,
-                     families=self.random.sample(FAMILIES, self.pick(1, 2, 4)) if scope == "family" and not self.one_in(30) else None,
+                     families=self.random.sample(FAMILIES, self.pick(1, 2, 4)) if scope == "family" and self.between(1, 30) > 1
+                     else None,
                      applies_to=self.pick("recurring", "usage", "all"), stage=self.between(1, 3), priority=self.between(-1, 2),
-                     condition=condition, condition_minimum=None if condition == "none" or self.one_in(30) else self.between(1, 4),
+                     condition=condition,
+                     condition_minimum=None if condition == "none" or self.one_in(30) else self.between(1, 4),
                      valid_from=next(iter(self.versions(1))), valid_to=self.edge() if self.one_in(8) else None)
 
     # ---- accounts ----------------------------------------------------------------------------------------------------
@@ -220,8 +223,8 @@ class OddMonth:
             amount = self.pick(self.between(-30000, -1), self.between(1, 30000), self.between(-9, 9), 0)
             if self.one_in(400):
                 amount = self.pick(2 ** 63 - 1, -2 ** 63)
-            self.add("adjustment", account_id=account, adjustment_id=adjustment if self.one_in(2) else 1000 - adjustment, amount=amount,
-                     period=f"{self.month.text}-01", description="odd",
+            self.add("adjustment", account_id=account, amount=amount,
+                     adjustment_id=adjustment if self.one_in(2) else 1000 - adjustment, period=f"{self.month.text}-01", description="odd",
                      tax_code=self.pick(None, *self.taxes) if not self.one_in(300) else "no such tax")
 
     def make_usage(self, account, subscriptions):

@@ -90,7 +90,8 @@ class Oracle:
             DELETE FROM settle.bill WHERE account_id = {missing}""", "changed")
         shown = self.oracle("compare.py", "--period", PERIODS[0], database="changed").stdout
         lines = shown.splitlines()
-        for what, wanted in (("a bill's amount", f"account {bill}: bill recurring is "), ("its total", f"account {bill}: bill total is "),
+        for what, wanted in (("a bill's amount", f"account {bill}: bill recurring is "),
+                             ("its total", f"account {bill}: bill total is "),
                              ("a line's amount", f"account {longer}: line 1 ("), ("a missing line", f"account {shorter}: line "),
                              ("a missing bill", f"account {missing}: has no bill")):
             self.tests.check(any(line.startswith(wanted) for line in lines), f"the oracle names the account with {what}", shown)
