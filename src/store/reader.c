@@ -24,6 +24,7 @@
 #include "store/catalog.h"
 #include "store/collect.h"
 #include "store/groups.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/sql.h"
 
@@ -41,20 +42,6 @@ typedef struct Reading {
 	UsageSums usage;
 	int16 *bills; /* by place: what is known of its bills, see billed_row() */
 } Reading;
-
-char *
-leaf_name(const char *table, int bucket)
-{
-	return psprintf("settle.%s_b%02d", table, bucket);
-}
-
-char *
-leaf_name_of_month(const char *table, int32 month, int bucket)
-{
-	const Ymd ymd = ymd_from_day(month);
-
-	return psprintf("settle.%s_%04d_%02d_b%02d", table, ymd.year, ymd.month, bucket);
-}
 
 uint64
 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity)
@@ -225,6 +212,7 @@ read_leaf(Reading *reading, const char *columns, const char *leaf, const char *f
 	StringInfoData query;
 
 	initStringInfo(&query);
+	(void) leaf_find(leaf, AccessShareLock);
 	appendStringInfo(&query, "SELECT %s FROM %s WHERE %s", columns, leaf, filter);
 	sql_add_date(&params, request->period.to);
 	sql_add_int8(&params, request->after_id);
@@ -263,8 +251,8 @@ read_tables(Reading *reading)
 	/* Ended subscriptions too: usage may still name one. */
 	read_leaf(reading, "account_id, subscription_id, product_id, quantity, started_on, ended_on, unit_price",
 			  leaf_name("subscription", bucket), "true", subscription_row);
-	read_leaf(reading, "account_id, discount_grant.grant_id, discount_id, product_id, starts_on, ends_on",
-			  psprintf("%s AS discount_grant", leaf_name("discount_grant", bucket)), "starts_on < $1", grant_row);
+	read_leaf(reading, "account_id, grant_id, discount_id, product_id, starts_on, ends_on",
+			  leaf_name("discount_grant", bucket), "starts_on < $1", grant_row);
 	read_leaf(reading, "account_id, adjustment_id, amount, tax_code, description",
 			  leaf_name_of_month("adjustment", month, bucket), "true", adjustment_row);
 	read_leaf(reading, "account_id, subscription_id, metric_id, occurred_at, quantity",

@@ -51,8 +51,4 @@ extern int bucket_of(int64 account_id, int buckets);
 /* Order-independent digest of one usage row; a bill stores the sum over its rows. */
 extern uint64 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity);
 
-/* Name of a leaf partition: "usage", 2024-05-01, 3 → "settle.usage_2024_05_b03"; account-owned ones without month. */
-extern char *leaf_name(const char *table, int bucket);
-extern char *leaf_name_of_month(const char *table, int32 month, int bucket);
-
 #endif

@@ -20,6 +20,7 @@
 #include "utils/varlena.h"
 
 #include "outbox/emit.h"
+#include "store/leaves.h"
 #include "store/results.h"
 #include "store/sql.h"
 #include "store/writer.h"
@@ -38,22 +39,6 @@ struct Results {
 	Writer *lines;
 	Emitter events;
 };
-
-static Oid
-table_oid(const char *name)
-{
-	const char *table = strchr(name, '.') + 1; /* "settle.bill_2024_05_b03" */
-
-	return RangeVarGetRelid(makeRangeVar("settle", pstrdup(table), -1), NoLock, false);
-}
-
-static char *
-outbox_name(int32 month)
-{
-	const Ymd ymd = ymd_from_day(month);
-
-	return psprintf("settle.outbox_%04d_%02d", ymd.year, ymd.month);
-}
 
 void
 results_load_labels(LabelValues *labels)
@@ -87,9 +72,9 @@ results_open(const Run *run, const Tariff *tariff, const LabelValues *labels, in
 	for (int32 i = 0; i < tariff->tax_count; i++)
 		results->tax_codes[i] = CStringGetTextDatum(tariff->taxes[i].code);
 
-	results->bills = writer_open(table_oid(leaf_name_of_month("bill", month, bucket)), BILL_COLUMNS, true);
-	results->lines = writer_open(table_oid(leaf_name_of_month("bill_line", month, bucket)), LINE_COLUMNS, true);
-	emit_open(&results->events, run, tariff, table_oid(outbox_name(month)));
+	results->bills = writer_open(leaf_find(leaf_name_of_month("bill", month, bucket), RowExclusiveLock), BILL_COLUMNS, true);
+	results->lines = writer_open(leaf_find(leaf_name_of_month("bill_line", month, bucket), RowExclusiveLock), LINE_COLUMNS, true);
+	emit_open(&results->events, run, tariff, leaf_find(leaf_name_of_outbox(month), RowExclusiveLock));
 	return results;
 }
 
@@ -250,7 +235,7 @@ results_check(int32 month)
 static bool
 lock_for_maintenance(const char *leaf)
 {
-	if (ConditionalLockRelationOid(table_oid(leaf), ShareUpdateExclusiveLock))
+	if (ConditionalLockRelationOid(table_find(leaf), ShareUpdateExclusiveLock))
 		return true;
 	ereport(LOG, (errmsg("table \"%s\" is locked by another session, so it is not analyzed", leaf)));
 	return false;

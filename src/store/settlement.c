@@ -23,6 +23,7 @@
 #include "outbox/emit.h"
 #include "store/catalog.h"
 #include "store/groups.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/results.h"
 #include "store/settlement.h"
@@ -89,6 +90,7 @@ static void
 check_request(const RunRequest *request)
 {
 	settlement_check_month(request->period);
+	leaves_check(request->period.from, ALL_BUCKETS);
 	results_check(request->period.from);
 }
 

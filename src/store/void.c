@@ -13,7 +13,7 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 
-#include "store/reader.h"
+#include "store/leaves.h"
 #include "store/results.h"
 #include "store/settlement.h"
 #include "store/sql.h"
@@ -84,6 +84,7 @@ settle_void_bills(PG_FUNCTION_ARGS)
 	const Run *run = run_load(PG_GETARG_INT64(0));
 	const int buckets = settlement_check_month(run->period);
 
+	leaves_check(run->period.from, ALL_BUCKETS);
 	results_check(run->period.from);
 	results_load_labels(&labels);
 	for (int bucket = 0; bucket < buckets; bucket++)
