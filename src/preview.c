@@ -33,6 +33,7 @@ read_account(const Tariff *tariff, Period period, int64 account_id)
 	sql_execute("SELECT settle.bucket($1, $2)", &params);
 	const int bucket = sql_int4(0, 1);
 	leaves_check(period.from, bucket);
+	reader_check();
 	return slice_read(&(SliceRequest){
 		.tariff = tariff, .period = period, .bucket = bucket, .only = &account_id, .only_count = 1});
 }

@@ -45,6 +45,9 @@ typedef struct SliceRequest {
 /* Reads into the current memory context; inside a transaction with SPI connected. */
 extern Slice *slice_read(const SliceRequest *request);
 
+/* Errors unless the tables that are read have the columns that are read, with their types. */
+extern void reader_check(void);
+
 /* The remainder that PostgreSQL's hash partitioning gives an account. */
 extern int bucket_of(int64 account_id, int buckets);
 

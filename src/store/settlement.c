@@ -91,6 +91,7 @@ check_request(const RunRequest *request)
 {
 	settlement_check_month(request->period);
 	leaves_check(request->period.from, ALL_BUCKETS);
+	reader_check();
 	results_check(request->period.from);
 }
 
