@@ -150,6 +150,23 @@ class Origin:
             "caught error": "DO $$ BEGIN BEGIN PERFORM settle.set_bulk_origin(true); INSERT INTO mine VALUES ('rolled back');"
                             " PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;"
                             " INSERT INTO mine VALUES ('shown'); END $$;",
+            "another savepoint is rolled back": f"BEGIN; {hide} SAVEPOINT a; INSERT INTO mine VALUES ('rolled back');"
+                                                " ROLLBACK TO a; INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "a savepoint inside its own is rolled back": f"BEGIN; SAVEPOINT a; {hide} SAVEPOINT b; ROLLBACK TO b;"
+                                                         " INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "the savepoint around its own is rolled back": f"BEGIN; SAVEPOINT a; SAVEPOINT b; {hide}"
+                                                           " ROLLBACK TO a; INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "rolled back from within another": f"BEGIN; SAVEPOINT a; {hide} SAVEPOINT b; INSERT INTO mine VALUES ('rolled back');"
+                                               " ROLLBACK TO a; INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "released, then another is rolled back": f"BEGIN; SAVEPOINT a; {hide} RELEASE a; SAVEPOINT b; ROLLBACK TO b;"
+                                                     " INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "released, then the one around it is rolled back": f"BEGIN; SAVEPOINT a; SAVEPOINT b; {hide} RELEASE b;"
+                                                               " INSERT INTO mine VALUES ('rolled back'); ROLLBACK TO a;"
+                                                               " INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "another caught error": "DO $$ BEGIN PERFORM settle.set_bulk_origin(true); BEGIN PERFORM 1 / 0;"
+                                    " EXCEPTION WHEN division_by_zero THEN NULL; END; INSERT INTO mine VALUES ('hidden'); END $$;",
+            "switched on again": f"BEGIN; SAVEPOINT a; {hide} RELEASE a; SAVEPOINT b; {hide} ROLLBACK TO b;"
+                                 " INSERT INTO mine VALUES ('hidden'); COMMIT;",
             "procedure that commits": "DO $$ BEGIN PERFORM settle.set_bulk_origin(true); INSERT INTO mine VALUES ('hidden');"
                                       " COMMIT; INSERT INTO mine VALUES ('shown'); END $$;",
             "prepared transaction": f"BEGIN; {hide} INSERT INTO mine VALUES ('hidden'); PREPARE TRANSACTION 'p';"
