@@ -35,7 +35,7 @@ BEGIN ATOMIC
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
 		'settle_retry', 'settle_abandon', 'settle_error_mark',
 		-- called by settle_ingest() in the name of its caller
-		'set_bulk_origin', 'command_claim', 'command_finish']) AS name
+		'move_staged', 'command_claim', 'command_finish']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',

@@ -67,7 +67,8 @@ void
 columns_check_query(const Columns *columns, TupleDesc found)
 {
 	if (found->natts != columns->count)
-		elog(ERROR, "a query of %s returns %d columns, expected %d", columns->table, found->natts, columns->count);
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("a query of %s returns %d columns, expected %d",
+																   columns->table, found->natts, columns->count)));
 	for (int i = 0; i < columns->count; i++)
 		check_type(columns->table, &columns->list[i], TupleDescAttr(found, i));
 }

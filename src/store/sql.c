@@ -217,21 +217,29 @@ receive_end(DestReceiver *self)
 {
 }
 
+static void
+stream(const char *statement, const SqlParams *params, bool read_only, RowReceiver receiver)
+{
+	receiver.base = (DestReceiver){
+		.receiveSlot = receive_row,
+		.rStartup = receive_start,
+		.rShutdown = receive_end,
+		.rDestroy = receive_end,
+		.mydest = DestNone,
+	};
+	run_statement(statement, params, read_only, &receiver.base);
+}
+
 void
 sql_read(const char *query, const SqlParams *params, const Columns *columns, SqlRow row, void *arg)
 {
-	RowReceiver receiver = {
-		.base = {.receiveSlot = receive_row,
-				 .rStartup = receive_start,
-				 .rShutdown = receive_end,
-				 .rDestroy = receive_end,
-				 .mydest = DestNone},
-		.columns = columns,
-		.row = row,
-		.arg = arg,
-	};
+	stream(query, params, true, (RowReceiver){.columns = columns, .row = row, .arg = arg});
+}
 
-	run_statement(query, params, true, &receiver.base);
+void
+sql_returning(const char *statement, const SqlParams *params, const Columns *columns, SqlRow row, void *arg)
+{
+	stream(statement, params, false, (RowReceiver){.columns = columns, .row = row, .arg = arg});
 }
 
 Datum

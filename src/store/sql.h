@@ -61,6 +61,9 @@ extern uint64 sql_select(const char *query, const SqlParams *params);
 typedef void (*SqlRow)(TupleTableSlot *slot, void *arg);
 extern void sql_read(const char *query, const SqlParams *params, const Columns *columns, SqlRow row, void *arg);
 
+/* The same for a statement that writes and returns rows, under a snapshot of its own. */
+extern void sql_returning(const char *statement, const SqlParams *params, const Columns *columns, SqlRow row, void *arg);
+
 /*
  * Columns (from 1) of row number `row` of SPI_tuptable; those that name a type error when it is another one or the value
  * is NULL.
