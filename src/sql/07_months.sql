@@ -334,6 +334,12 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = format('Only a superuser or %s, the owner of the extension, can call settle_init().', owner);
 	END IF;
+	IF current_setting('server_encoding') <> 'UTF8' THEN
+		RAISE EXCEPTION 'settle needs a database with encoding UTF8, not %', current_setting('server_encoding')
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Events are JSON, which is UTF-8, and are written as they are stored.',
+				HINT = 'Use one created by CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0.';
+	END IF;
 	IF buckets NOT BETWEEN 1 AND 1024 OR buckets & (buckets - 1) <> 0 THEN
 		RAISE EXCEPTION 'invalid number of buckets: %', buckets
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a power of two from 1 to 1024.';
@@ -356,4 +362,4 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(wanted));
 	RETURN wanted;
 END $$;
-COMMENT ON FUNCTION settle_init(integer, uuid) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';
+COMMENT ON FUNCTION settle_init(integer, uuid) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension. Errors: 0A000 the database is not UTF-8, 22023 no such number, 55006 accounts or months are there';
