@@ -4,6 +4,7 @@
 #include "compat.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -40,6 +41,11 @@ settle_bucket(PG_FUNCTION_ARGS)
 Datum
 settle_set_bulk_origin(PG_FUNCTION_ARGS)
 {
+	/* The owner, because settle_unload() works in its name; whoever else could, would hide rows from the owner. */
+	if (!superuser() && GetUserId() != sql_owner())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to hide rows from logical decoding"),
+						errhint("Only a superuser or the owner of settle can.")));
 	origin_hide(PG_GETARG_BOOL(0));
 	PG_RETURN_VOID();
 }

@@ -12,6 +12,7 @@
 
 #include "errcodes.h"
 #include "store/catalog.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/results.h"
 #include "store/settlement.h"
@@ -30,8 +31,11 @@ read_account(const Tariff *tariff, Period period, int64 account_id)
 	sql_add_int8(&params, account_id);
 	sql_add_int4(&params, buckets);
 	sql_execute("SELECT settle.bucket($1, $2)", &params);
+	const int bucket = sql_int4(0, 1);
+	leaves_check(period.from, bucket);
+	reader_check();
 	return slice_read(&(SliceRequest){
-		.tariff = tariff, .period = period, .bucket = sql_int4(0, 1), .only = &account_id, .only_count = 1});
+		.tariff = tariff, .period = period, .bucket = bucket, .only = &account_id, .only_count = 1});
 }
 
 static void

@@ -190,7 +190,7 @@ run_list_crashed(RunRequest **requests)
 	for (int i = 0; i < count; i++)
 	{
 		RunRequest *request = &(*requests)[i];
-		const Ymd first = ymd_from_day(sql_int4(i, 2));
+		const Ymd first = ymd_from_day(sql_day(i, 2));
 
 		request->resume_run_id = sql_int8(i, 1);
 		request->automatic = true;
@@ -317,7 +317,7 @@ run_load(int64 run_id)
 		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
 
 	Run *run = palloc0(sizeof(Run));
-	const Ymd first = ymd_from_day(sql_int4(0, 2));
+	const Ymd first = ymd_from_day(sql_day(0, 2));
 	run->run_id = sql_int8(0, 1);
 	run->period = ymd_period(first.year, first.month);
 	if (!run_parse_kind(sql_text(0, 3), &run->kind))

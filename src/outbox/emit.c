@@ -19,6 +19,12 @@
 
 #define FIRST_PAYLOAD_SIZE 4096
 
+static const Column outbox_list[] = {
+	{"account_id", "bigint"}, {"created_at", "timestamp with time zone"}, {"period", "settle.period"},
+	{"event_type", "text"},   {"event_id", "text"},                       {"payload", "text"},
+};
+const Columns outbox_columns = {"settle.outbox", lengthof(outbox_list), outbox_list};
+
 static const char *const line_names[LINE_KIND_COUNT] = {
 	"recurring", "usage",		 "minimum",	 "maximum", "adjustment", "discount",
 	"tax",		 "included_tax", "rounding", "carried", "arrears",	  "credit_forward",
@@ -44,7 +50,7 @@ emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox)
 
 	ymd_print_month(run->period.from, month);
 	*emitter = (Emitter){.run = run, .tariff = tariff, .month = pstrdup(month)};
-	emitter->writer = writer_open(outbox, OUTBOX_COLUMNS, false);
+	emitter->writer = writer_open(outbox, &outbox_columns, false);
 	emitter->context = AllocSetContextCreate(CurrentMemoryContext, "settle events", ALLOCSET_DEFAULT_SIZES);
 	emitter->payload_size = FIRST_PAYLOAD_SIZE;
 	emitter->payload = palloc(FIRST_PAYLOAD_SIZE);
@@ -136,7 +142,7 @@ tell(Emitter *emitter, Datum event_type, Telling *telling)
 	const int id_length = snprintf(id, sizeof(id), "bill/%s/" INT64_FORMAT "/%d", emitter->month, payload->account_id,
 								   payload->revision);
 	writer_row(emitter->writer, &values, &nulls);
-	memset(nulls, false, OUTBOX_COLUMNS);
+	memset(nulls, false, outbox_columns.count);
 	values[0] = Int64GetDatum(payload->account_id);
 	values[1] = TimestampTzGetDatum(emitter->created_at);
 	values[2] = DateADTGetDatum(emitter->run->period.from);
@@ -216,7 +222,7 @@ emit_run(int64 run_id, const char *what)
 					&params) == 0)
 		elog(ERROR, "run " INT64_FORMAT " does not exist", run_id);
 
-	const int32 period = sql_int4(0, 1);
+	const int32 period = sql_day(0, 1);
 	const int32 ordinal = sql_int4(0, 3);
 	print_instant(GetCurrentTransactionStartTimestamp(), at, sizeof(at));
 	const PayloadRun payload = {

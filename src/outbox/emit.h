@@ -12,7 +12,7 @@
 #include "rate/rate.h"
 #include "store/writer.h"
 
-#define OUTBOX_COLUMNS 6
+extern const Columns outbox_columns;
 
 /* Events of one chunk. */
 typedef struct Emitter {

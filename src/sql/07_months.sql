@@ -92,6 +92,54 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION settle.months_of(text) IS 'months of which a table partitioned by month has partitions';
 
+-- The engine reads and writes leaves by name. One query over all of them: 1024 buckets are 7000 leaves.
+CREATE FUNCTION settle.leaf_faults(period date, only_bucket integer) RETURNS TABLE (leaf text, fault text, hint text)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	-- A detached leaf is missed here by its number: the others say how many there should be.
+	WITH present AS (
+		SELECT max(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'modulus ([0-9]+)')::integer) AS buckets
+		FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'settle.account'::regclass
+	), branch AS MATERIALIZED (
+		SELECT l.*, b.name, to_regclass('settle.' || b.name)::oid AS oid, to_regclass('settle.' || l.parent)::oid AS parent_oid
+		FROM settle.layout() AS l,
+			LATERAL (SELECT settle.leaf_name(l.parent, CASE WHEN l.monthly THEN leaf_faults.period END, NULL) AS name) AS b
+		WHERE l.parent <> 'contact'
+	), wanted AS MATERIALIZED (
+		SELECT b.name AS parent, b.oid AS parent_oid, settle.leaf_name(b.name, NULL, bucket) AS leaf, true AS is_leaf,
+			b.parent IN ('bill', 'bill_line') AS is_result,
+			format('FOR VALUES WITH (modulus %s, remainder %s)', present.buckets, bucket) AS bound
+		FROM present, branch AS b, generate_series(0, present.buckets - 1) AS bucket
+		WHERE b.hashed AND (only_bucket IS NULL OR bucket = only_bucket OR b.parent = 'account')
+		UNION ALL
+		SELECT b.parent, b.parent_oid, b.name, NOT b.hashed, NOT b.hashed, format('FOR VALUES IN (%L)', leaf_faults.period)
+		FROM branch AS b WHERE b.monthly
+	), found AS (
+		SELECT w.*, c.oid IS NOT NULL AS found, coalesce(i.inhparent = w.parent_oid AND NOT i.inhdetachpending, false) AS attached,
+			pg_get_expr(c.relpartbound, c.oid) AS found_bound, c.relpersistence = 'p' AS permanent,
+			c.relkind = 'r' AND c.relam = (SELECT am.oid FROM pg_am AS am WHERE am.amname = 'heap') AS plain
+		FROM wanted AS w
+			LEFT JOIN pg_class AS c ON c.relname = w.leaf::name AND c.relnamespace = 'settle'::regnamespace
+			LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
+	)
+	SELECT f.leaf, format('table settle.%I ', f.leaf) || CASE
+			WHEN NOT f.found THEN 'does not exist'
+			WHEN NOT f.attached THEN format('is not a partition of settle.%I', f.parent)
+			WHEN f.found_bound <> f.bound THEN format('is the partition %s, expected %s', f.found_bound, f.bound)
+			WHEN NOT f.permanent THEN 'is not a permanent table'
+			ELSE 'is not a plain table' END,
+		CASE
+			WHEN NOT f.found OR NOT f.attached OR f.found_bound <> f.bound THEN format(
+				'%sALTER TABLE settle.%I ATTACH PARTITION settle.%I %s', CASE WHEN NOT f.found THEN 'Restore it from a backup; then '
+					WHEN f.attached THEN 'Detach it; then ' END, f.parent, f.leaf, f.bound)
+			WHEN NOT f.permanent THEN format('A crash would empty it: ALTER TABLE settle.%I SET LOGGED', f.leaf)
+			ELSE 'Results are written in bulk: make it an ordinary table again' END || '.'
+	FROM found AS f
+	WHERE NOT f.found OR NOT f.attached OR f.found_bound <> f.bound OR f.is_leaf AND NOT f.permanent
+		OR f.is_leaf AND f.is_result AND NOT f.plain;
+END;
+COMMENT ON FUNCTION settle.leaf_faults(date, integer) IS 'leaves that a run of the month reads or writes (of one bucket; NULL = of all) and that are not what their names say: missing, detached, of another bucket, unlogged, or, for results, not plain tables; with what to do about it';
+
 CREATE FUNCTION settle.create_partition(model text, name text, key text, storage text, partition_by text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
@@ -286,6 +334,12 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = format('Only a superuser or %s, the owner of the extension, can call settle_init().', owner);
 	END IF;
+	IF current_setting('server_encoding') <> 'UTF8' THEN
+		RAISE EXCEPTION 'settle needs a database with encoding UTF8, not %', current_setting('server_encoding')
+			USING ERRCODE = 'feature_not_supported',
+				DETAIL = 'Events are JSON, which is UTF-8, and are written as they are stored.',
+				HINT = 'Use one created by CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0.';
+	END IF;
 	IF buckets NOT BETWEEN 1 AND 1024 OR buckets & (buckets - 1) <> 0 THEN
 		RAISE EXCEPTION 'invalid number of buckets: %', buckets
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Choose a power of two from 1 to 1024.';
@@ -308,4 +362,4 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(wanted));
 	RETURN wanted;
 END $$;
-COMMENT ON FUNCTION settle_init(integer, uuid) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension';
+COMMENT ON FUNCTION settle_init(integer, uuid) IS 'sets settle up: buckets of the account-owned tables, roles and their rights; returns the number of buckets. A power of two from 1 to 1024, NULL = the present one, 16 at first. More than 256 need max_locks_per_transaction raised, or it ends with "out of shared memory" (53200). Can be repeated at any time, with another number only while there are no accounts and no open month. For a superuser or the owner of the extension. Errors: 0A000 the database is not UTF-8, 22023 no such number, 55006 accounts or months are there';

@@ -3,7 +3,8 @@
 --
 -- settle_ingest() runs with the rights of its caller, on purpose: the staging table is the caller's, and its triggers,
 -- rules, row security and casts are code of the caller. As SECURITY DEFINER that code would run as the owner of settle.
--- It needs the rights that settle_operator has anyway: INSERT on usage, usage_load and usage_parked. settle_unload()
+-- It needs the rights that settle_operator has anyway: INSERT on usage, usage_load and usage_parked. That code cannot hide
+-- rows from logical decoding either: only the rows of usage are hidden, see src/store/ingest.c. settle_unload()
 -- touches tables of settle only, so it can run as the owner, and no operator needs to write who took a load back.
 -- ------------------------------------------------------------------------------------------------------------------
 
@@ -37,7 +38,7 @@ BEGIN
 				HINT = 'It needs account_id, occurred_at, quantity and metric (or metric_id); it may have subscription_id, event_id.';
 	END IF;
 
-	-- One statement takes the rows, judges each once, and stores or parks it; OFFSET 0 keeps the planner from reading a
+	-- One statement takes the rows, judges each once, parks the bad and returns the good; OFFSET 0 keeps the planner from reading a
 	-- value again wherever it is used. A time whose year has not four digits in every zone has no month. Messages quote
 	-- at most 60 characters of what was staged.
 	RETURN format($query$
@@ -70,25 +71,20 @@ BEGIN
 					'month %%1$s is not open; run SELECT settle_open_period(''%%1$s'');', to_char(period, 'YYYY-MM'))]
 				END AS fault
 			FROM dated
-		), stored AS (
-			INSERT INTO settle.usage (account_id, subscription_id, occurred_at, quantity, metric_id, period, load_id, event_id)
-			SELECT account_id, subscription_id, occurred_at, quantity, metric_id, period, $1, event_id
-			FROM judged WHERE fault IS NULL
-			ON CONFLICT DO NOTHING
-			RETURNING 1
 		), parked AS (
 			INSERT INTO settle.usage_parked (load_id, code, message, staged)
 			SELECT $1, fault[1], fault[2], to_jsonb(staged) FROM judged WHERE fault IS NOT NULL
 			RETURNING 1
 		)
-		SELECT (SELECT count(*) FROM taken) AS taken, (SELECT count(*) FROM judged WHERE fault IS NULL) AS good,
-			(SELECT count(*) FROM stored) AS stored, (SELECT count(*) FROM parked) AS parked$query$,
+		SELECT good.account_id, good.subscription_id, good.occurred_at, good.quantity, good.metric_id, good.period, good.event_id,
+			(SELECT count(*) FROM taken) AS taken, (SELECT count(*) FROM parked) AS parked
+		FROM (VALUES (1)) AS counts (row) LEFT JOIN (SELECT * FROM judged WHERE fault IS NULL) AS good ON true$query$,
 		staging,
 		CASE WHEN by_block THEN 'WHERE staging_row.ctid >= $4 AND staging_row.ctid < $5' END,
 		number ->> 'account_id',
 		CASE WHEN types ? 'subscription_id' THEN format(
 			'CASE WHEN coalesce(staging_row.subscription_id::text, '''') = '''' THEN 0 ELSE %s END', number ->> 'subscription_id')
-			ELSE '0' END,
+			ELSE '0::bigint' END,
 		CASE WHEN types ->> 'occurred_at' = ('timestamptz'::regtype::oid)::text THEN 'staging_row.occurred_at'
 			ELSE 'settle.try_timestamptz(staging_row.occurred_at::text)' END,
 		number ->> 'quantity',
@@ -99,7 +95,12 @@ BEGIN
 			ELSE format('CASE WHEN %s IS NULL THEN m.code = %s ELSE m.metric_id = %s END', metric_id, metric,
 				number ->> 'metric_id') END);
 END $$;
-COMMENT ON FUNCTION settle.staging_query(regclass, boolean) IS 'the statement that moves rows of a staging table into usage and usage_parked and counts them. Parameters: load_id, time zone, open months, and by_block the first ctid and the one after the last';
+COMMENT ON FUNCTION settle.staging_query(regclass, boolean) IS 'the statement that takes rows out of a staging table, parks those that cannot be stored and returns the others, with both counts in each row; one row of NULLs with the counts when there is none. Parameters: load_id, time zone, open months, and by_block the first ctid and the one after the last';
+
+CREATE FUNCTION settle.move_staged(query text, load_id bigint, zone text, open_months date[], first_block tid, end_block tid,
+	OUT taken bigint, OUT good bigint, OUT stored bigint, OUT parked bigint) RETURNS record
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_move_staged';
+COMMENT ON FUNCTION settle.move_staged(text, bigint, text, date[], tid, tid) IS 'runs a settle.staging_query() and stores the rows it returns in settle.usage, repeated events excepted; only that storing is hidden from logical decoding. With the rights of the caller';
 
 CREATE FUNCTION settle.check_staging(staging regclass) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -175,10 +176,9 @@ BEGIN
 	rows_duplicate := 0;
 	rows_parked := 0;
 
-	PERFORM settle.set_bulk_origin(true);
 	FOR block IN 0 .. blocks - 1 BY blocks_at_once LOOP
-		EXECUTE query INTO batch USING load_id, zone, open_months, format('(%s,0)', block)::tid,
-			format('(%s,0)', least(block + blocks_at_once, 4294967295))::tid;
+		SELECT * INTO batch FROM settle.move_staged(query, load_id, zone, open_months, format('(%s,0)', block)::tid,
+			format('(%s,0)', least(block + blocks_at_once, 4294967295))::tid);
 		IF batch.taken <> batch.good + batch.parked OR batch.stored > batch.good THEN
 			RAISE EXCEPTION 'rows of % do not add up: % taken, % to be stored, % stored, % parked', staging, batch.taken,
 				batch.good, batch.stored, batch.parked USING ERRCODE = 'internal_error';
@@ -192,7 +192,6 @@ BEGIN
 			RAISE NOTICE '% rows read, % %%', rows_in, round(100.0 * least(block + blocks_at_once, blocks) / blocks);
 		END IF;
 	END LOOP;
-	PERFORM settle.set_bulk_origin(false);
 
 	UPDATE settle.usage_load AS l
 	SET rows_in = settle_ingest.rows_in, rows_stored = settle_ingest.rows_stored,

@@ -13,7 +13,7 @@ COMMENT ON FUNCTION settle_bucket(bigint) IS 'bucket of an account, 0 … bucket
 
 CREATE FUNCTION settle.set_bulk_origin(hide boolean) RETURNS void
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_set_bulk_origin';
-COMMENT ON FUNCTION settle.set_bulk_origin(boolean) IS 'whether rows written from now on in this transaction are dropped by settle''s output plugin before logical decoding queues them; reset at its end';
+COMMENT ON FUNCTION settle.set_bulk_origin(boolean) IS 'whether rows written from now on in this transaction are dropped by settle''s output plugin before logical decoding queues them; reset at its end. For a superuser or the owner of settle';
 
 CREATE FUNCTION settle.usage_digest(subscription_id bigint, metric_id integer, occurred_at timestamptz, quantity bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'settle_usage_digest';

@@ -35,12 +35,12 @@ BEGIN ATOMIC
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
 		'settle_retry', 'settle_abandon', 'settle_error_mark',
 		-- called by settle_ingest() in the name of its caller
-		'set_bulk_origin', 'command_claim', 'command_finish']) AS name
+		'move_staged', 'command_claim', 'command_finish']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',
 		-- called by these, by views and by settle_ingest() in the name of their caller
-		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'bucket_count', 'is_attached', 'month_is_open',
+		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
 		'group_size', 'run_group_size', 'period_is_held', 'sum_totals', 'add_totals', 'usage_digest']) AS name;
 END;

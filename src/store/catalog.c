@@ -54,12 +54,19 @@ loader_text(Loader *loader, uint64 row, int column)
 	return value == NULL ? NULL : MemoryContextStrdup(loader->context, value);
 }
 
+static bool
+is_null(uint64 row, int column)
+{
+	bool isnull;
+
+	(void) sql_datum(row, column, &isnull);
+	return isnull;
+}
+
 static int32
 read_day(uint64 row, int column, int32 otherwise)
 {
-	bool isnull;
-	const Datum value = sql_datum(row, column, &isnull);
-	return isnull ? otherwise : DatumGetDateADT(value);
+	return is_null(row, column) ? otherwise : sql_day(row, column);
 }
 
 /* Position of an enum label in the C enum's order. */
@@ -82,15 +89,6 @@ read_amount(uint64 row, int column, Amount *amount)
 
 	*amount = 0;
 	return value == NULL || amount_parse(value, strlen(value), amount);
-}
-
-static bool
-is_null(uint64 row, int column)
-{
-	bool isnull;
-
-	(void) sql_datum(row, column, &isnull);
-	return isnull;
 }
 
 /* One snapshot and the foreign keys say that a parent is there; a replica or a restore may have switched them off. */

@@ -17,6 +17,9 @@ typedef struct Counting {
 	MemoryContext context;
 } Counting;
 
+static const Column counted_list[] = {{"group_id", "bigint"}, {"members", "integer"}};
+static const Columns counted_columns = {"settle.account_group", lengthof(counted_list), counted_list};
+
 static void
 count_row(TupleTableSlot *slot, void *arg)
 {
@@ -45,7 +48,7 @@ groups_count(void)
 	sql_read("SELECT group_id, coalesce(members, 0)::int4 FROM settle.account_group LEFT JOIN"
 			 " (SELECT group_id, count(*) AS members FROM settle.account WHERE group_id IS NOT NULL AND status <> 'closed'"
 			 "  GROUP BY group_id) AS counted USING (group_id) ORDER BY group_id",
-			 NULL, count_row, &counting);
+			 NULL, &counted_columns, count_row, &counting);
 	return counting.groups;
 }
 

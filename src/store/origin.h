@@ -4,7 +4,7 @@
  * Logical decoding queues every change of the database before a plugin sees it. Rows written while this origin is set
  * are dropped by the plugin's filter_by_origin callback before they are copied. It must never be set when outbox rows or
  * a commit record are written, or events would be lost: origin_hide(false) follows each bulk write, and transaction
- * callbacks reset it on every commit, abort and subtransaction abort.
+ * callbacks reset it on every commit and abort, and on the abort of the subtransaction that hid.
  */
 #ifndef STORE_ORIGIN_H
 #define STORE_ORIGIN_H

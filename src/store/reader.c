@@ -23,6 +23,7 @@
 #include "store/catalog.h"
 #include "store/collect.h"
 #include "store/groups.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/sql.h"
 
@@ -40,20 +41,6 @@ typedef struct Reading {
 	UsageSums usage;
 	int16 *bills; /* by place: what is known of its bills, see billed_row() */
 } Reading;
-
-char *
-leaf_name(const char *table, int bucket)
-{
-	return psprintf("settle.%s_b%02d", table, bucket);
-}
-
-char *
-leaf_name_of_month(const char *table, int32 month, int bucket)
-{
-	const Ymd ymd = ymd_from_day(month);
-
-	return psprintf("settle.%s_%04d_%02d_b%02d", table, ymd.year, ymd.month, bucket);
-}
 
 uint64
 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity)
@@ -203,19 +190,55 @@ add_ids(SqlParams *params, const int64 *ids, int count)
 			PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
+/* What is read of each table, in the order in which the callbacks above take it. */
+static const Column account_list[] = {
+	{"account_id", "bigint"}, {"group_id", "bigint"}, {"currency", "text"}, {"status", "settle.account_status"}};
+static const Column subscription_list[] = {
+	{"account_id", "bigint"}, {"subscription_id", "bigint"}, {"product_id", "integer"}, {"quantity", "integer"},
+	{"started_on", "date"},   {"ended_on", "date"},          {"unit_price", "numeric"}};
+static const Column grant_list[] = {{"account_id", "bigint"},  {"grant_id", "bigint"}, {"discount_id", "integer"},
+									{"product_id", "integer"}, {"starts_on", "date"},  {"ends_on", "date"}};
+static const Column adjustment_list[] = {{"account_id", "bigint"}, {"adjustment_id", "bigint"}, {"amount", "bigint"},
+										 {"tax_code", "text"},     {"description", "text"}};
+static const Column usage_list[] = {{"account_id", "bigint"}, {"subscription_id", "bigint"}, {"metric_id", "integer"},
+									{"occurred_at", "timestamp with time zone"}, {"quantity", "bigint"}};
+static const Column bill_list[] = {{"account_id", "bigint"}, {"revision", "smallint"}, {"kind", "settle.bill_kind"}};
+
+static const Columns account_columns = {"settle.account", lengthof(account_list), account_list};
+static const Columns subscription_columns = {"settle.subscription", lengthof(subscription_list), subscription_list};
+static const Columns grant_columns = {"settle.discount_grant", lengthof(grant_list), grant_list};
+static const Columns adjustment_columns = {"settle.adjustment", lengthof(adjustment_list), adjustment_list};
+static const Columns usage_columns = {"settle.usage", lengthof(usage_list), usage_list};
+static const Columns bill_columns = {"settle.bill", lengthof(bill_list), bill_list};
+
+void
+reader_check(void)
+{
+	/* Leaves have the types of their parents, always. */
+	columns_check_table(&account_columns);
+	columns_check_table(&subscription_columns);
+	columns_check_table(&grant_columns);
+	columns_check_table(&adjustment_columns);
+	columns_check_table(&usage_columns);
+	columns_check_table(&bill_columns);
+}
+
 /*
- * Runs one of the slice's queries: `columns` from a leaf, for the accounts the request is about. Values that vary are
- * parameters; only the leaf's name and the filter's shape are text.
+ * Runs one of the slice's queries: columns of a leaf, for the accounts the request is about. Values that vary are
+ * parameters; only names and the filter's shape are text.
  */
 static void
-read_leaf(Reading *reading, const char *columns, const char *leaf, const char *filter, SqlRow row)
+read_leaf(Reading *reading, const Columns *columns, const char *leaf, const char *filter, SqlRow row)
 {
 	const SliceRequest *request = reading->request;
 	SqlParams params = {0};
 	StringInfoData query;
 
+	(void) leaf_find(leaf, AccessShareLock);
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT %s FROM %s WHERE %s", columns, leaf, filter);
+	for (int i = 0; i < columns->count; i++)
+		appendStringInfo(&query, "%s%s", i == 0 ? "SELECT " : ", ", columns->list[i].name);
+	appendStringInfo(&query, " FROM %s WHERE %s", leaf, filter);
 	sql_add_date(&params, request->period.to);
 	sql_add_int8(&params, request->after_id);
 	add_ids(&params, request->only, request->only_count);
@@ -226,7 +249,7 @@ read_leaf(Reading *reading, const char *columns, const char *leaf, const char *f
 		appendStringInfoString(&query, " AND (account_id > $2 OR account_id = ANY ($4))");
 	else if (request->after)
 		appendStringInfoString(&query, " AND account_id > $2");
-	sql_read(query.data, &params, row, reading);
+	sql_read(query.data, &params, columns, row, reading);
 	pfree(query.data);
 }
 
@@ -249,16 +272,12 @@ read_tables(Reading *reading)
 	const int32 month = request->period.from;
 
 	load_enum_values(reading);
-	read_leaf(reading, "account_id, group_id, currency, status", leaf_name("account", bucket), "true", account_row);
+	read_leaf(reading, &account_columns, leaf_name("account", bucket), "true", account_row);
 	/* Ended subscriptions too: usage may still name one. */
-	read_leaf(reading, "account_id, subscription_id, product_id, quantity, started_on, ended_on, unit_price",
-			  leaf_name("subscription", bucket), "true", subscription_row);
-	read_leaf(reading, "account_id, discount_grant.grant_id, discount_id, product_id, starts_on, ends_on",
-			  psprintf("%s AS discount_grant", leaf_name("discount_grant", bucket)), "starts_on < $1", grant_row);
-	read_leaf(reading, "account_id, adjustment_id, amount, tax_code, description",
-			  leaf_name_of_month("adjustment", month, bucket), "true", adjustment_row);
-	read_leaf(reading, "account_id, subscription_id, metric_id, occurred_at, quantity",
-			  leaf_name_of_month("usage", month, bucket), "true", usage_row);
+	read_leaf(reading, &subscription_columns, leaf_name("subscription", bucket), "true", subscription_row);
+	read_leaf(reading, &grant_columns, leaf_name("discount_grant", bucket), "starts_on < $1", grant_row);
+	read_leaf(reading, &adjustment_columns, leaf_name_of_month("adjustment", month, bucket), "true", adjustment_row);
+	read_leaf(reading, &usage_columns, leaf_name_of_month("usage", month, bucket), "true", usage_row);
 }
 
 static int
@@ -427,7 +446,7 @@ drop_billed(Reading *reading, Slice *slice)
 
 	reading->bills = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(int16),
 												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	read_leaf(reading, "account_id, revision, kind",
+	read_leaf(reading, &bill_columns,
 			  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
 	for (uint32 i = 0; i < count; i++)
 		if (reading->bills[i] <= 0)

@@ -45,11 +45,10 @@ typedef struct SliceRequest {
 /* Reads into the current memory context; inside a transaction with SPI connected. */
 extern Slice *slice_read(const SliceRequest *request);
 
+/* Errors unless the tables that are read have the columns that are read, with their types. */
+extern void reader_check(void);
+
 /* Order-independent digest of one usage row; a bill stores the sum over its rows. */
 extern uint64 usage_digest(int64 subscription_id, int32 metric_id, int64 occurred_at, int64 quantity);
-
-/* Name of a leaf partition: "usage", 2024-05-01, 3 → "settle.usage_2024_05_b03"; account-owned ones without month. */
-extern char *leaf_name(const char *table, int bucket);
-extern char *leaf_name_of_month(const char *table, int32 month, int bucket);
 
 #endif

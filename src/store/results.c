@@ -6,26 +6,38 @@
  */
 #include "compat.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
-#include "utils/varlena.h"
 
 #include "outbox/emit.h"
+#include "store/leaves.h"
 #include "store/results.h"
 #include "store/sql.h"
 #include "store/writer.h"
 
-#define BILL_COLUMNS 21
-#define LINE_COLUMNS 16
+static const Column bill_list[] = {
+	{"account_id", "bigint"},     {"run_id", "bigint"},       {"recurring", "bigint"},  {"usage", "bigint"},
+	{"one_off", "bigint"},        {"discount", "bigint"},     {"tax", "bigint"},        {"rounding", "bigint"},
+	{"carried", "bigint"},        {"arrears", "bigint"},      {"credit_forward", "bigint"}, {"total", "bigint"},
+	{"included_tax", "bigint"},   {"usage_rows", "bigint"},   {"usage_digest", "bigint"}, {"period", "settle.period"},
+	{"due_on", "date"},           {"kind", "settle.bill_kind"}, {"revision", "smallint"}, {"exponent", "smallint"},
+	{"currency", "text"},
+};
+static const Columns bill_columns = {"settle.bill", lengthof(bill_list), bill_list};
+
+static const Column line_list[] = {
+	{"account_id", "bigint"},       {"amount", "bigint"},     {"period", "settle.period"}, {"line_no", "integer"},
+	{"kind", "settle.line_kind"},   {"revision", "smallint"}, {"days", "smallint"},        {"product_id", "integer"},
+	{"subscription_id", "bigint"},  {"quantity", "bigint"},   {"discounted", "bigint"},    {"metric_id", "integer"},
+	{"discount_id", "integer"},     {"adjustment_id", "bigint"}, {"base", "bigint"},       {"tax_code", "text"},
+};
+static const Columns line_columns = {"settle.bill_line", lengthof(line_list), line_list};
 
 struct Results {
 	const Run *run;
@@ -38,22 +50,6 @@ struct Results {
 	Writer *lines;
 	Emitter events;
 };
-
-static Oid
-table_oid(const char *name)
-{
-	const char *table = strchr(name, '.') + 1; /* "settle.bill_2024_05_b03" */
-
-	return RangeVarGetRelid(makeRangeVar("settle", pstrdup(table), -1), NoLock, false);
-}
-
-static char *
-outbox_name(int32 month)
-{
-	const Ymd ymd = ymd_from_day(month);
-
-	return psprintf("settle.outbox_%04d_%02d", ymd.year, ymd.month);
-}
 
 void
 results_load_labels(LabelValues *labels)
@@ -87,9 +83,9 @@ results_open(const Run *run, const Tariff *tariff, const LabelValues *labels, in
 	for (int32 i = 0; i < tariff->tax_count; i++)
 		results->tax_codes[i] = CStringGetTextDatum(tariff->taxes[i].code);
 
-	results->bills = writer_open(table_oid(leaf_name_of_month("bill", month, bucket)), BILL_COLUMNS, true);
-	results->lines = writer_open(table_oid(leaf_name_of_month("bill_line", month, bucket)), LINE_COLUMNS, true);
-	emit_open(&results->events, run, tariff, table_oid(outbox_name(month)));
+	results->bills = writer_open(leaf_find(leaf_name_of_month("bill", month, bucket), RowExclusiveLock), &bill_columns, true);
+	results->lines = writer_open(leaf_find(leaf_name_of_month("bill_line", month, bucket), RowExclusiveLock), &line_columns, true);
+	emit_open(&results->events, run, tariff, leaf_find(leaf_name_of_outbox(month), RowExclusiveLock));
 	return results;
 }
 
@@ -100,7 +96,7 @@ write_bill(Results *results, const Account *account, const UsageSeen *seen, int1
 	bool *nulls;
 
 	writer_row(results->bills, &values, &nulls);
-	memset(nulls, false, BILL_COLUMNS);
+	memset(nulls, false, bill_columns.count);
 	values[0] = Int64GetDatum(account->account_id);
 	values[1] = Int64GetDatum(results->run->run_id);
 	values[2] = Int64GetDatum(bill->recurring);
@@ -185,7 +181,7 @@ results_void(Results *results, const VoidBill *bill)
 	bool *nulls;
 
 	writer_row(results->bills, &values, &nulls);
-	memset(nulls, false, BILL_COLUMNS);
+	memset(nulls, false, bill_columns.count);
 	values[0] = Int64GetDatum(bill->account_id);
 	values[1] = Int64GetDatum(results->run->run_id);
 	/* every amount, the usage it was computed from */
@@ -216,31 +212,33 @@ results_are_doubled(const ErrorData *error)
 		   strncmp(error->table_name, "bill_", 5) == 0;
 }
 
-typedef struct Leaf {
-	Oid table;
-	int columns;
-} Leaf;
+/* The parent, the month and its leaves: a trigger on any of them would be skipped. */
+static void
+check_tree(int32 month, const Columns *columns)
+{
+	SqlParams params = {0};
+
+	sql_add_text(&params, columns->table);
+	sql_add_date(&params, month);
+	const uint64 count =
+		sql_execute("SELECT $1::regclass::oid UNION ALL SELECT relid::oid FROM pg_partition_tree("
+					"settle.leaf_name($1, $2, NULL)::regclass)",
+					&params);
+	Oid *tables = palloc(Max(count, 1) * sizeof(Oid));
+	bool isnull;
+
+	for (uint64 i = 0; i < count; i++)
+		tables[i] = DatumGetObjectId(sql_datum(i, 1, &isnull));
+	for (uint64 i = 0; i < count; i++)
+		writer_check(tables[i], columns);
+}
 
 void
 results_check(int32 month)
 {
-	SqlParams params = {0};
-
-	/* Parents, months and leaves: a trigger on any of them would be skipped. */
-	sql_add_date(&params, month);
-	const uint64 count =
-		sql_execute("SELECT relid::oid, CASE root WHEN 'bill' THEN 21 WHEN 'bill_line' THEN 16 ELSE 6 END"
-					" FROM unnest(ARRAY['bill', 'bill_line', 'outbox']) AS root,"
-					" LATERAL (SELECT format('settle.%I', root)::regclass AS relid"
-					"  UNION ALL SELECT relid FROM pg_partition_tree(('settle.' || settle.leaf_name(root, $1, NULL))::regclass)) AS tree",
-					&params);
-	Leaf *leaves = palloc(Max(count, 1) * sizeof(Leaf));
-	bool isnull;
-
-	for (uint64 i = 0; i < count; i++)
-		leaves[i] = (Leaf){DatumGetObjectId(sql_datum(i, 1, &isnull)), sql_int4(i, 2)};
-	for (uint64 i = 0; i < count; i++)
-		writer_check(leaves[i].table, leaves[i].columns);
+	check_tree(month, &bill_columns);
+	check_tree(month, &line_columns);
+	check_tree(month, &outbox_columns);
 }
 
 /*
@@ -250,7 +248,7 @@ results_check(int32 month)
 static bool
 lock_for_maintenance(const char *leaf)
 {
-	if (ConditionalLockRelationOid(table_oid(leaf), ShareUpdateExclusiveLock))
+	if (ConditionalLockRelationOid(table_find(leaf), ShareUpdateExclusiveLock))
 		return true;
 	ereport(LOG, (errmsg("table \"%s\" is locked by another session, so it is not analyzed", leaf)));
 	return false;

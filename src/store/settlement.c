@@ -12,6 +12,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -23,6 +24,7 @@
 #include "outbox/emit.h"
 #include "store/catalog.h"
 #include "store/groups.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/results.h"
 #include "store/settlement.h"
@@ -38,6 +40,17 @@ typedef struct Settlement {
 	/* of the slice that is open */
 	Slice *slice;
 } Settlement;
+
+/* A dump of a database that settle_init() accepted may have been restored into another one. */
+static void
+check_encoding(void)
+{
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("settle needs a database with encoding UTF8, not %s", GetDatabaseEncodingName()),
+						errdetail("Events are JSON, which is UTF-8, and are written as they are stored."),
+						errhint("Restore it into a database created with ENCODING 'UTF8'.")));
+}
 
 static void
 check_not_initialized(int buckets)
@@ -73,6 +86,7 @@ settlement_check_month(Period period)
 	char month[16];
 	const int buckets = bucket_count();
 
+	check_encoding();
 	check_not_initialized(buckets);
 	sql_add_date(&params, period.from);
 	sql_execute("SELECT settle.month_is_open($1)", &params);
@@ -89,6 +103,8 @@ static void
 check_request(const RunRequest *request)
 {
 	settlement_check_month(request->period);
+	leaves_check(request->period.from, ALL_BUCKETS);
+	reader_check();
 	results_check(request->period.from);
 }
 

@@ -191,6 +191,7 @@ sql_select(const char *query, const SqlParams *params)
 /* A DestReceiver that knows a callback. */
 typedef struct RowReceiver {
 	DestReceiver base;
+	const Columns *columns;
 	SqlRow row;
 	void *arg;
 } RowReceiver;
@@ -208,6 +209,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 static void
 receive_start(DestReceiver *self, int operation, TupleDesc typeinfo)
 {
+	columns_check_query(((RowReceiver *) self)->columns, typeinfo);
 }
 
 static void
@@ -215,20 +217,29 @@ receive_end(DestReceiver *self)
 {
 }
 
-void
-sql_read(const char *query, const SqlParams *params, SqlRow row, void *arg)
+static void
+stream(const char *statement, const SqlParams *params, bool read_only, RowReceiver receiver)
 {
-	RowReceiver receiver = {
-		.base = {.receiveSlot = receive_row,
-				 .rStartup = receive_start,
-				 .rShutdown = receive_end,
-				 .rDestroy = receive_end,
-				 .mydest = DestNone},
-		.row = row,
-		.arg = arg,
+	receiver.base = (DestReceiver){
+		.receiveSlot = receive_row,
+		.rStartup = receive_start,
+		.rShutdown = receive_end,
+		.rDestroy = receive_end,
+		.mydest = DestNone,
 	};
+	run_statement(statement, params, read_only, &receiver.base);
+}
 
-	run_statement(query, params, true, &receiver.base);
+void
+sql_read(const char *query, const SqlParams *params, const Columns *columns, SqlRow row, void *arg)
+{
+	stream(query, params, true, (RowReceiver){.columns = columns, .row = row, .arg = arg});
+}
+
+void
+sql_returning(const char *statement, const SqlParams *params, const Columns *columns, SqlRow row, void *arg)
+{
+	stream(statement, params, false, (RowReceiver){.columns = columns, .row = row, .arg = arg});
 }
 
 Datum
@@ -240,11 +251,19 @@ sql_datum(uint64 row, int column, bool *isnull)
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
 }
 
+/* Somebody may have changed the type of a catalogue column: its value must not be taken for another type's. */
 static Datum
-not_null(uint64 row, int column)
+not_null(uint64 row, int column, Oid type)
 {
 	bool isnull;
 	const Datum value = sql_datum(row, column, &isnull);
+	const Oid found = SPI_gettypeid(SPI_tuptable->tupdesc, column);
+
+	if (found != type && getBaseType(found) != type)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("column \"%s\" of a table of settle has type %s, expected %s",
+							   SPI_fname(SPI_tuptable->tupdesc, column), format_type_be(found), format_type_be(type)),
+						errhint("Change it back with ALTER TABLE; keep own data in own tables.")));
 
 	if (isnull)
 		elog(ERROR, "unexpected NULL in column %d", column);
@@ -254,19 +273,25 @@ not_null(uint64 row, int column)
 int64
 sql_int8(uint64 row, int column)
 {
-	return DatumGetInt64(not_null(row, column));
+	return DatumGetInt64(not_null(row, column, INT8OID));
 }
 
 int32
 sql_int4(uint64 row, int column)
 {
-	return DatumGetInt32(not_null(row, column));
+	return DatumGetInt32(not_null(row, column, INT4OID));
+}
+
+int32
+sql_day(uint64 row, int column)
+{
+	return DatumGetDateADT(not_null(row, column, DATEOID));
 }
 
 bool
 sql_bool(uint64 row, int column)
 {
-	return DatumGetBool(not_null(row, column));
+	return DatumGetBool(not_null(row, column, BOOLOID));
 }
 
 char *

@@ -14,6 +14,8 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 
+#include "store/columns.h"
+
 #define SQL_MAX_PARAMS 24
 
 /* Parameters of one statement: add them in order; $1 is the first. */
@@ -52,14 +54,24 @@ extern uint64 sql_execute(const char *statement, const SqlParams *params);
  */
 extern uint64 sql_select(const char *query, const SqlParams *params);
 
-/* Runs a query under that snapshot and hands each row to the callback, which must copy what it keeps. */
+/*
+ * Runs a query under that snapshot and hands each row to the callback, which must copy what it keeps. Errors before the
+ * first row when the query does not return the types of `columns`.
+ */
 typedef void (*SqlRow)(TupleTableSlot *slot, void *arg);
-extern void sql_read(const char *query, const SqlParams *params, SqlRow row, void *arg);
+extern void sql_read(const char *query, const SqlParams *params, const Columns *columns, SqlRow row, void *arg);
 
-/* Columns (from 1) of row number `row` of SPI_tuptable; errors when NULL unless a default is asked for. */
+/* The same for a statement that writes and returns rows, under a snapshot of its own. */
+extern void sql_returning(const char *statement, const SqlParams *params, const Columns *columns, SqlRow row, void *arg);
+
+/*
+ * Columns (from 1) of row number `row` of SPI_tuptable; those that name a type error when it is another one or the value
+ * is NULL.
+ */
 extern Datum sql_datum(uint64 row, int column, bool *isnull);
 extern int64 sql_int8(uint64 row, int column);
 extern int32 sql_int4(uint64 row, int column);
+extern int32 sql_day(uint64 row, int column);
 extern bool sql_bool(uint64 row, int column);
 extern char *sql_text(uint64 row, int column); /* NULL for SQL NULL; lives in the SPI context */
 

@@ -13,7 +13,7 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 
-#include "store/reader.h"
+#include "store/leaves.h"
 #include "store/results.h"
 #include "store/settlement.h"
 #include "store/sql.h"
@@ -25,6 +25,10 @@ typedef struct Voiding {
 	int64 count;
 	int64 space;
 } Voiding;
+
+static const Column bill_list[] = {
+	{"account_id", "bigint"}, {"revision", "smallint"}, {"exponent", "smallint"}, {"currency", "text"}, {"due_on", "date"},
+};
 
 static void
 bill_row(TupleTableSlot *slot, void *arg)
@@ -54,6 +58,7 @@ void_bucket(const Run *run, const LabelValues *labels, int bucket)
 	Voiding voiding = {.space = 1024};
 	SqlParams params = {0};
 	const char *leaf = leaf_name_of_month("bill", run->period.from, bucket);
+	const Columns columns = {leaf, lengthof(bill_list), bill_list};
 
 	voiding.bills = palloc(voiding.space * sizeof(VoidBill));
 	sql_add_int8(&params, run->run_id);
@@ -62,7 +67,7 @@ void_bucket(const Run *run, const LabelValues *labels, int bucket)
 					  "  WHERE newer.account_id = b.account_id AND newer.revision > b.revision)"
 					  " ORDER BY b.account_id",
 					  leaf, leaf),
-			 &params, bill_row, &voiding);
+			 &params, &columns, bill_row, &voiding);
 	if (voiding.count == 0)
 		return 0;
 
@@ -84,6 +89,7 @@ settle_void_bills(PG_FUNCTION_ARGS)
 	const Run *run = run_load(PG_GETARG_INT64(0));
 	const int buckets = settlement_check_month(run->period);
 
+	leaves_check(run->period.from, ALL_BUCKETS);
 	results_check(run->period.from);
 	results_load_labels(&labels);
 	for (int bucket = 0; bucket < buckets; bucket++)

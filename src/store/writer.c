@@ -64,28 +64,13 @@ target_entry(Relation relation)
 	return entry;
 }
 
-/* Columns up to the last one that is not dropped: one that was added and dropped again does no harm. */
-static int
-count_columns(Relation relation)
-{
-	const TupleDesc columns = RelationGetDescr(relation);
-	int count = columns->natts;
-
-	while (count > 0 && TupleDescAttr(columns, count - 1)->attisdropped)
-		count--;
-	return count;
-}
-
 Writer *
-writer_open(Oid leaf, int natts, bool hidden)
+writer_open(Oid leaf, const Columns *columns, bool hidden)
 {
 	Writer *writer = palloc0(sizeof(Writer));
 
 	writer->relation = table_open(leaf, RowExclusiveLock);
-	if (count_columns(writer->relation) != natts)
-		elog(ERROR, "table \"%s\" has %d columns, expected %d", RelationGetRelationName(writer->relation),
-			 count_columns(writer->relation), natts);
-
+	columns_check_target(columns, writer->relation);
 	writer->columns = CreateTupleDescCopy(RelationGetDescr(writer->relation));
 	/* columns that were added and dropped again still have their place, and stay NULL */
 	writer->values = palloc0(writer->columns->natts * sizeof(Datum));
@@ -214,16 +199,11 @@ refuse_trigger(Relation relation, const Trigger *trigger)
 }
 
 void
-writer_check(Oid table, int natts)
+writer_check(Oid table, const Columns *columns)
 {
 	Relation relation = table_open(table, AccessShareLock);
 
-	if (count_columns(relation) != natts)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("table \"%s.%s\" has %d columns, expected %d",
-							   get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
-							   count_columns(relation), natts),
-						errhint("Drop the added column; keep own data in own tables.")));
+	columns_check_target(columns, relation);
 	if (relation->trigdesc != NULL && relation->trigdesc->numtriggers > 0)
 		refuse_trigger(relation, &relation->trigdesc->triggers[0]);
 	if (relation->rd_rules != NULL && relation->rd_rules->numLocks > 0)

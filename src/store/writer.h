@@ -13,13 +13,15 @@
 
 #include "postgres.h"
 
+#include "store/columns.h"
+
 typedef struct Writer Writer;
 
 /*
- * Opens a leaf for writing; natts is the number of columns the caller fills. With hidden, rows carry the replication
+ * Opens a leaf for writing the columns the caller fills; errors when it has others. With hidden, rows carry the replication
  * origin that settle's output plugin drops before they are queued (see origin.h).
  */
-extern Writer *writer_open(Oid leaf, int natts, bool hidden);
+extern Writer *writer_open(Oid leaf, const Columns *columns, bool hidden);
 
 /* The next row to fill, all columns NULL: values[i], nulls[i] for column i + 1. */
 extern void writer_row(Writer *writer, Datum **values, bool **nulls);
@@ -31,7 +33,7 @@ extern void writer_accept(Writer *writer);
 extern void writer_flush(Writer *writer);
 extern void writer_close(Writer *writer);
 
-/* Refuses a result table (parent or leaf) with row triggers, foreign keys or columns settle does not know. */
-extern void writer_check(Oid table, int natts);
+/* Refuses a result table (parent or leaf) with triggers, foreign keys, rules or columns settle does not know. */
+extern void writer_check(Oid table, const Columns *columns);
 
 #endif

@@ -88,6 +88,29 @@ SELECT count(*) AS owned_by_another FROM pg_class
 WHERE relnamespace = 'settle'::regnamespace AND relowner <> (SELECT relowner FROM pg_class WHERE oid = 'settle.account'::regclass);
 DROP ROLE regress_settle_root;
 
+-- Events are UTF-8: a database in another encoding is refused, and a run in one that a dump was restored into.
+SET client_min_messages = warning;
+DROP DATABASE IF EXISTS regress_settle_latin1 WITH (FORCE);
+DROP DATABASE IF EXISTS regress_settle_ascii WITH (FORCE);
+CREATE DATABASE regress_settle_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+CREATE DATABASE regress_settle_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
+\c regress_settle_latin1
+CREATE EXTENSION settle;
+SELECT settle_init();
+\echo :LAST_ERROR_SQLSTATE
+SELECT settle_run('2024-05');
+\echo :LAST_ERROR_SQLSTATE
+\c regress_settle_ascii
+CREATE EXTENSION settle;
+SELECT settle_init();
+\echo :LAST_ERROR_SQLSTATE
+SELECT settle_run('2024-05');
+\echo :LAST_ERROR_SQLSTATE
+SELECT settle.bucket_count();
+\c contrib_regression
+DROP DATABASE regress_settle_latin1;
+DROP DATABASE regress_settle_ascii;
+
 -- The extension goes with all its leaves, and comes back empty.
 DROP EXTENSION settle;
 SELECT count(*) FROM pg_namespace WHERE nspname = 'settle';

@@ -148,6 +148,10 @@ SET ROLE regress_settle_operator;
 CREATE TRIGGER spy BEFORE DELETE ON regress_settle.staged FOR EACH ROW EXECUTE FUNCTION regress_settle.spy();
 INSERT INTO regress_settle.staged VALUES (1, 1, '2024-06-01', 5);
 SELECT rows_stored FROM settle_ingest('regress_settle.staged', 'with a trigger');
+-- Nor can anybody hide rows from logical decoding: not by asking for it, not with a statement of one's own.
+SELECT settle.set_bulk_origin(true);
+SELECT settle.move_staged('DELETE FROM regress_settle.staged RETURNING account_id', 1, 'UTC', '{}', '(0,0)', '(1,0)');
+SELECT settle.move_staged('INSERT INTO settle.bill SELECT NULL RETURNING 1', 1, 'UTC', '{}', '(0,0)', '(1,0)');
 RESET ROLE;
 -- And a load takes from no table its caller may not empty herself.
 CREATE TABLE regress_settle.others (account_id bigint, metric_id int, occurred_at timestamptz, quantity bigint);
@@ -173,6 +177,7 @@ UPDATE settle.bill SET total = 0;
 INSERT INTO settle.outbox VALUES (1, now(), '2024-05-01', 'bill.settled.v1', 'forged', '{}');
 UPDATE settle.run SET state = 'completed';
 SELECT settle_init();
+SELECT settle.set_bulk_origin(true);
 RESET ROLE;
 
 -- Rights stand after settle_init() is repeated, and go with the extension: the roles can be dropped.

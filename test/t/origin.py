@@ -151,6 +151,23 @@ class Origin:
             "caught error": "DO $$ BEGIN BEGIN PERFORM settle.set_bulk_origin(true); INSERT INTO mine VALUES ('rolled back');"
                             " PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;"
                             " INSERT INTO mine VALUES ('shown'); END $$;",
+            "another savepoint is rolled back": f"BEGIN; {hide} SAVEPOINT a; INSERT INTO mine VALUES ('rolled back');"
+                                                " ROLLBACK TO a; INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "a savepoint inside its own is rolled back": f"BEGIN; SAVEPOINT a; {hide} SAVEPOINT b; ROLLBACK TO b;"
+                                                         " INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "the savepoint around its own is rolled back": f"BEGIN; SAVEPOINT a; SAVEPOINT b; {hide}"
+                                                           " ROLLBACK TO a; INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "rolled back from within another": f"BEGIN; SAVEPOINT a; {hide} SAVEPOINT b; INSERT INTO mine VALUES ('rolled back');"
+                                               " ROLLBACK TO a; INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "released, then another is rolled back": f"BEGIN; SAVEPOINT a; {hide} RELEASE a; SAVEPOINT b; ROLLBACK TO b;"
+                                                     " INSERT INTO mine VALUES ('hidden'); COMMIT;",
+            "released, then the one around it is rolled back": f"BEGIN; SAVEPOINT a; SAVEPOINT b; {hide} RELEASE b;"
+                                                               " INSERT INTO mine VALUES ('rolled back'); ROLLBACK TO a;"
+                                                               " INSERT INTO mine VALUES ('shown'); COMMIT;",
+            "another caught error": "DO $$ BEGIN PERFORM settle.set_bulk_origin(true); BEGIN PERFORM 1 / 0;"
+                                    " EXCEPTION WHEN division_by_zero THEN NULL; END; INSERT INTO mine VALUES ('hidden'); END $$;",
+            "switched on again": f"BEGIN; SAVEPOINT a; {hide} RELEASE a; SAVEPOINT b; {hide} ROLLBACK TO b;"
+                                 " INSERT INTO mine VALUES ('hidden'); COMMIT;",
             "procedure that commits": "DO $$ BEGIN PERFORM settle.set_bulk_origin(true); INSERT INTO mine VALUES ('hidden');"
                                       " COMMIT; INSERT INTO mine VALUES ('shown'); END $$;",
             "prepared transaction": f"BEGIN; {hide} INSERT INTO mine VALUES ('hidden'); PREPARE TRANSACTION 'p';"
@@ -179,6 +196,7 @@ class Origin:
         self.tests.equal(len(everything.get("usage", [])), 50, f"{name}: its rows are in the WAL")
         self.tests.equal(len(shown.get("usage", [])), 0, f"{name}: they are not shown")
         self.tests.equal(len(shown.get("mine", [])), 1, f"{name}: the next transaction is")
+        self.tests.equal(len(shown.get("staging", [])), 50, f"{name}: what leaves the staging table is shown")
         self.sql("""CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
             CREATE TRIGGER fail AFTER DELETE ON staging FOR EACH ROW EXECUTE FUNCTION fail();""" + fill)
         self.decode()
@@ -186,6 +204,42 @@ class Origin:
         shown, everything = self.decode()
         self.tests.equal(len(everything.get("usage", [])), 0, f"{name} that fails: stores nothing {error}")
         self.tests.equal(len(shown.get("mine", [])), 1, f"{name} that fails: the next transaction is shown")
+
+    def test_7_code_of_the_caller(self):
+        """An operator's code on a staging table runs inside settle_ingest(): it must find no way to hide what it writes."""
+        name = "an operator's load"
+        self.sql("""CREATE ROLE operator IN ROLE settle_operator; GRANT CREATE ON SCHEMA public TO operator;
+            GRANT INSERT ON mine TO operator; DROP TABLE staging; SELECT settle_open_period('2024-07')""")
+        self.sql("""SET ROLE operator;
+            CREATE TABLE staging (account_id bigint, metric text, occurred_at timestamptz, quantity text, event_id text);
+            CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN INSERT INTO public.mine VALUES (TG_WHEN || ' ' || TG_LEVEL); RETURN OLD; END $$;
+            CREATE TRIGGER before_row BEFORE DELETE ON staging FOR EACH ROW EXECUTE FUNCTION tell();
+            CREATE TRIGGER after_row AFTER DELETE ON staging FOR EACH ROW EXECUTE FUNCTION tell();
+            CREATE TRIGGER before_all BEFORE DELETE ON staging EXECUTE FUNCTION tell();
+            CREATE TRIGGER after_all AFTER DELETE ON staging EXECUTE FUNCTION tell();
+            CREATE CONSTRAINT TRIGGER late AFTER DELETE ON staging DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION tell()""")
+        self.sql("INSERT INTO staging SELECT id, (SELECT min(code) FROM settle.metric), '2024-07-06', CASE WHEN id < 4 THEN '1'"
+                 " ELSE 'x' END, 'o' || id FROM generate_series(1, 5) AS id")
+        self.decode()
+        counts = self.sql("SET ROLE operator; SELECT rows_stored, rows_parked FROM settle_ingest('staging', 'file')")
+        self.tests.equal(counts, "3|2", f"{name}: stores and parks")
+        shown, everything = self.decode()
+        self.tests.equal(len(everything.get("usage", [])), 3, f"{name}: its usage is in the WAL")
+        self.tests.equal(len(shown.get("usage", [])), 0, f"{name}: its usage is hidden")
+        for table, rows in (("mine", 2 + 3 * 5), ("usage_parked", 2), ("staging", 5)):
+            self.tests.equal([len(tables.get(table, [])) for tables in (shown, everything)], [rows, rows],
+                             f"{name}: all rows of {table} are shown")
+        load_id = self.sql("SELECT max(load_id) FROM settle.usage_load")
+        self.decode()
+        self.sql(f"SET ROLE operator; SELECT settle_unload({load_id}, 'wrong'); INSERT INTO mine VALUES ('next')")
+        shown, everything = self.decode()
+        self.tests.equal([len(tables.get("usage", [])) for tables in (shown, everything)], [0, 3],
+                         f"{name}: taking it back hides the rows of usage")
+        self.tests.equal(len(shown.get("mine", [])), 1, f"{name}: and nothing after it")
+        self.tests.check("42501" in self.attempt("SET ROLE operator; SELECT settle.set_bulk_origin(true)"),
+                         f"{name}: nobody but a superuser or the owner hides rows")
 
     def run(self):
         try:
