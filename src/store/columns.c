@@ -42,6 +42,18 @@ refuse_missing(const char *table, const Column *column)
 					errhint("Rename it back, or restore the table from a backup.")));
 }
 
+char *
+columns_query(const Columns *columns, const char *table)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	for (int i = 0; i < columns->count; i++)
+		appendStringInfo(&query, "%s%s", i == 0 ? "SELECT " : ", ", columns->list[i].name);
+	appendStringInfo(&query, " FROM %s", table);
+	return query.data;
+}
+
 void
 columns_check_table(const Columns *columns)
 {

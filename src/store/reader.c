@@ -236,9 +236,7 @@ read_leaf(Reading *reading, const Columns *columns, const char *leaf, const char
 
 	(void) leaf_find(leaf, AccessShareLock);
 	initStringInfo(&query);
-	for (int i = 0; i < columns->count; i++)
-		appendStringInfo(&query, "%s%s", i == 0 ? "SELECT " : ", ", columns->list[i].name);
-	appendStringInfo(&query, " FROM %s WHERE %s", leaf, filter);
+	appendStringInfo(&query, "%s WHERE %s", columns_query(columns, leaf), filter);
 	sql_add_date(&params, request->period.to);
 	sql_add_int8(&params, request->after_id);
 	add_ids(&params, request->only, request->only_count);

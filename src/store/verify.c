@@ -22,6 +22,7 @@
 #include "store/catalog.h"
 #include "store/collect.h"
 #include "store/groups.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/results.h"
 #include "store/settlement.h"
@@ -555,12 +556,28 @@ judge_suspects(Bucket *bucket, Rating *rating, Counts *counts)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static void
-read_rows(Bucket *bucket, const char *columns, const char *leaf, SqlRow row)
-{
-	char *query = psprintf("SELECT %s FROM %s", columns, leaf);
+static const Column account_list[] = {{"account_id", "bigint"}, {"status", "settle.account_status"}};
+static const Column line_list[] = {{"account_id", "bigint"}, {"revision", "smallint"}, {"line_no", "integer"},
+								   {"kind", "settle.line_kind"}, {"amount", "bigint"}};
+static const Column subscription_list[] = {{"account_id", "bigint"}, {"started_on", "date"}, {"ended_on", "date"}};
+static const Column adjustment_list[] = {{"account_id", "bigint"}};
+static const Column usage_list[] = {{"account_id", "bigint"}, {"subscription_id", "bigint"}, {"metric_id", "integer"},
+									{"occurred_at", "timestamp with time zone"}, {"quantity", "bigint"}};
+static const Column error_list[] = {{"account_id", "bigint"}, {"run_id", "bigint"}};
 
-	sql_read(query, NULL, row, bucket);
+static const Columns accounts = {"settle.account", lengthof(account_list), account_list};
+static const Columns lines = {"settle.bill_line", lengthof(line_list), line_list};
+static const Columns subscriptions = {"settle.subscription", lengthof(subscription_list), subscription_list};
+static const Columns adjustments = {"settle.adjustment", lengthof(adjustment_list), adjustment_list};
+static const Columns usage = {"settle.usage", lengthof(usage_list), usage_list};
+static const Columns errors = {"settle.run_error", lengthof(error_list), error_list};
+
+static void
+read_rows(Bucket *bucket, const Columns *columns, const char *leaf, SqlRow row)
+{
+	char *query = columns_query(columns, leaf);
+
+	sql_read(query, NULL, columns, row, bucket);
 	pfree(query);
 }
 
@@ -573,7 +590,7 @@ read_errors(Bucket *bucket)
 	sql_add_int4(&params, bucket->number);
 	sql_read("SELECT account_id, run_id FROM settle.run_error WHERE slice = $2 AND severity = 'error'"
 			 " AND run_id IN (SELECT run_id FROM settle.run WHERE period = $1 AND kind <> 'dry' AND state <> 'abandoned')",
-			 &params, error_row, bucket);
+			 &params, &errors, error_row, bucket);
 }
 
 /* Bills before lines: a line looks for its bill. Accounts first, so that they lie in the order of the table. */
@@ -584,13 +601,12 @@ read_bucket(Bucket *bucket)
 	const int number = bucket->number;
 
 	read_runs(bucket);
-	read_rows(bucket, "account_id, status", leaf_name("account", number), account_row);
-	read_rows(bucket, VERIFY_BILL_COLUMNS, leaf_name_of_month("bill", month, number), bill_row);
-	read_rows(bucket, "account_id, revision, line_no, kind, amount", leaf_name_of_month("bill_line", month, number), line_row);
-	read_rows(bucket, "account_id, started_on, ended_on", leaf_name("subscription", number), subscription_row);
-	read_rows(bucket, "account_id", leaf_name_of_month("adjustment", month, number), adjustment_row);
-	read_rows(bucket, "account_id, subscription_id, metric_id, occurred_at, quantity",
-			  leaf_name_of_month("usage", month, number), usage_row);
+	read_rows(bucket, &accounts, leaf_name("account", number), account_row);
+	read_rows(bucket, &verify_bills, leaf_name_of_month("bill", month, number), bill_row);
+	read_rows(bucket, &lines, leaf_name_of_month("bill_line", month, number), line_row);
+	read_rows(bucket, &subscriptions, leaf_name("subscription", number), subscription_row);
+	read_rows(bucket, &adjustments, leaf_name_of_month("adjustment", month, number), adjustment_row);
+	read_rows(bucket, &usage, leaf_name_of_month("usage", month, number), usage_row);
 	read_errors(bucket);
 }
 

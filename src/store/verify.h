@@ -14,6 +14,7 @@
 
 #include "common/payload.h"
 #include "common/ymd.h"
+#include "store/columns.h"
 
 /* The events that the bills of a bucket owe, as their number and a sum of digests. */
 typedef struct EventSum {
@@ -37,9 +38,7 @@ extern void verify_fact(const Verify *verify, const char *fact, int64 account_id
 extern void verify_count(const Verify *verify, const char *fact, int64 run_id, int64 n);
 
 /* Columns of settle.bill and the values of such a row that an event repeats. */
-#define VERIFY_BILL_COLUMNS                                                                                            \
-	"account_id, revision, kind, run_id, exponent, recurring, usage, one_off, discount, tax, included_tax, rounding,"   \
-	" carried, arrears, credit_forward, total, usage_rows, usage_digest"
+extern const Columns verify_bills;
 extern void verify_read_bill(const Verify *verify, const TupleTableSlot *slot, PayloadBill *bill);
 
 /* What a bill and its event must have in common. */

@@ -14,6 +14,7 @@
 #include "common/mix.h"
 #include "store/bucket.h"
 #include "store/collect.h"
+#include "store/leaves.h"
 #include "store/reader.h"
 #include "store/sql.h"
 
@@ -65,6 +66,18 @@ read_event(const Verify *verify, const TupleTableSlot *slot)
 	return event;
 }
 
+static const Column bill_list[] = {
+	{"account_id", "bigint"}, {"revision", "smallint"}, {"kind", "settle.bill_kind"}, {"run_id", "bigint"},
+	{"exponent", "smallint"}, {"recurring", "bigint"},  {"usage", "bigint"},          {"one_off", "bigint"},
+	{"discount", "bigint"},   {"tax", "bigint"},        {"included_tax", "bigint"},   {"rounding", "bigint"},
+	{"carried", "bigint"},    {"arrears", "bigint"},    {"credit_forward", "bigint"}, {"total", "bigint"},
+	{"usage_rows", "bigint"}, {"usage_digest", "bigint"}};
+static const Column event_list[] = {
+	{"account_id", "bigint"}, {"event_type", "text"}, {"event_id", "text"}, {"payload", "text"}};
+
+const Columns verify_bills = {"settle.bill", lengthof(bill_list), bill_list};
+static const Columns events = {"settle.outbox", lengthof(event_list), event_list};
+
 static void
 read_outbox(const Verify *verify, SqlRow row, void *arg)
 {
@@ -72,7 +85,7 @@ read_outbox(const Verify *verify, SqlRow row, void *arg)
 
 	sql_read(psprintf("SELECT account_id, event_type, event_id, payload FROM settle.outbox_%04d_%02d"
 					  " WHERE account_id IS NOT NULL", ymd.year, ymd.month),
-			 NULL, row, arg);
+			 NULL, &events, row, arg);
 }
 
 /* ---- sums ------------------------------------------------------------------------------------------------------- */
@@ -184,8 +197,8 @@ match_bucket(const Verify *verify, int bucket, MemoryContext scratch)
 
 	rows_init(&matching.owed, sizeof(Owed), false);
 	map_init(&matching.places);
-	sql_read(psprintf("SELECT " VERIFY_BILL_COLUMNS " FROM %s", leaf_name_of_month("bill", verify->period.from, bucket)),
-			 NULL, owed_row, &matching);
+	sql_read(columns_query(&verify_bills, leaf_name_of_month("bill", verify->period.from, bucket)), NULL, &verify_bills,
+			 owed_row, &matching);
 	read_outbox(verify, match_event, &matching);
 	for (uint32 i = 0; i < matching.owed.count; i++)
 	{
