@@ -93,6 +93,8 @@ typedef struct Bucket {
 	Oid closed; /* value of settle.account_status */
 	const LabelValues *labels;
 	Map places; /* account_id → place in seen */
+	int64 last_id;
+	uint32 last_place; /* of last_id; MAP_NONE = not known */
 	Rows seen;  /* of Seen */
 	Rows bills; /* of Stored */
 	RunSeen *runs; /* newest first */
@@ -147,10 +149,22 @@ stored_at(const Bucket *bucket, uint32 place)
 	return place == MAP_NONE ? NULL : (Stored *) bucket->bills.items + place;
 }
 
+/* Rows of an account mostly lie side by side, so the last answer is kept. */
+static uint32
+place_of(Bucket *bucket, int64 account_id)
+{
+	if (bucket->last_place == MAP_NONE || bucket->last_id != account_id)
+	{
+		bucket->last_id = account_id;
+		bucket->last_place = map_find(&bucket->places, account_id);
+	}
+	return bucket->last_place;
+}
+
 static Seen *
 seen_of(Bucket *bucket, int64 account_id)
 {
-	const uint32 place = map_find(&bucket->places, account_id);
+	const uint32 place = place_of(bucket, account_id);
 
 	if (place != MAP_NONE)
 		return seen_at(bucket, place);
@@ -308,7 +322,7 @@ line_row(TupleTableSlot *slot, void *arg)
 {
 	Bucket *bucket = arg;
 	const int64 account_id = DatumGetInt64(slot->tts_values[0]);
-	const uint32 place = map_find(&bucket->places, account_id);
+	const uint32 place = place_of(bucket, account_id);
 	const int32 revision = DatumGetInt16(slot->tts_values[1]);
 	const int32 line_no = DatumGetInt32(slot->tts_values[2]);
 	const Oid label = DatumGetObjectId(slot->tts_values[3]);
@@ -687,6 +701,7 @@ settle_verify_accounts(PG_FUNCTION_ARGS)
 		Bucket bucket = model;
 
 		bucket.number = number;
+		bucket.last_place = MAP_NONE;
 		MemoryContextSwitchTo(context);
 		verify_bucket(&bucket, &rating, own);
 		MemoryContextSwitchTo(own);
