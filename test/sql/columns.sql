@@ -62,9 +62,9 @@ SELECT settle_run('2024-05');
 ALTER TABLE settle.usage ALTER quantity TYPE bigint;
 
 -- what is written: type, modifier, name, place, added columns; on parents and leaves
-ALTER TABLE settle.bill ALTER currency TYPE bigint USING 0;
+ALTER TABLE settle.bill ALTER due_on TYPE bigint USING 0;
 SELECT settle_run('2024-05');
-ALTER TABLE settle.bill ALTER currency TYPE text;
+ALTER TABLE settle.bill ALTER due_on TYPE date USING '2024-05-01';
 ALTER TABLE settle.bill_line ALTER kind TYPE integer USING 0;
 SELECT settle_run('2024-05');
 ALTER TABLE settle.bill_line ALTER kind TYPE settle.line_kind USING 'usage';
