@@ -293,11 +293,13 @@ notice_summary(Watch *watch, int64 run_id)
 static void
 raise_failure(const Failure *failure, int64 run_id)
 {
-	const bool says_how = run_id == 0 || strstr(failure->hint, "settle_run") != NULL;
+	/* A hint of our own says it all; one of the server's (free some disk space) is what to do before going on. */
+	const bool ours = ERRCODE_TO_CATEGORY(failure->sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_SETTLE_RUN_STOPPED);
+	const bool resumable = run_id != 0 && (failure->hint[0] == '\0' || !ours);
 
 	ereport(ERROR, (errcode(failure->sqlstate), errmsg("%s", failure->message),
 					failure->detail[0] ? errdetail("%s", failure->detail) : 0,
-					!says_how ? errhint("%s%sRun " INT64_FORMAT " keeps what it has written; call settle_run again to go on.",
+					resumable ? errhint("%s%sRun " INT64_FORMAT " keeps what it has written; call settle_run again to go on.",
 										failure->hint, failure->hint[0] ? " " : "", run_id)
 					: failure->hint[0] ? errhint("%s", failure->hint)
 									   : 0));

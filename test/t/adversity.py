@@ -37,7 +37,7 @@ SETTINGS = {
              "extra_float_digits": "-15", "bytea_output": "escape", "standard_conforming_strings": "off",
              "transform_null_equals": "on", "array_nulls": "off", "client_encoding": "LATIN1", "xmloption": "document",
              "plpgsql.variable_conflict": "use_column", "plpgsql.extra_errors": "all", "check_function_bodies": "off"},
-    "plans": {"force_parallel_mode": "on", "max_parallel_workers_per_gather": "8", "parallel_setup_cost": "0",
+    "plans": {"debug_parallel_query": "on", "max_parallel_workers_per_gather": "8", "parallel_setup_cost": "0",
               "enable_seqscan": "off", "enable_hashjoin": "off", "enable_sort": "off", "work_mem": "64kB",
               "jit_above_cost": "0", "synchronize_seqscans": "on", "plan_cache_mode": "force_custom_plan",
               "log_statement": "all", "debug_print_plan": "on", "client_min_messages": "debug1"},
@@ -163,7 +163,9 @@ class Adversity(Disturb):
 
     def test_settings(self):
         self.server.sql("DROP ROLE IF EXISTS nobody")
+        renamed = {} if int(self.server.sql("SHOW server_version_num")) >= 160000 else {"debug_parallel_query": "force_parallel_mode"}
         for what, settings in SETTINGS.items():
+            settings = {renamed.get(setting, setting): value for setting, value in settings.items()}
             name = f"settings of others: {what}"
             self.clone()
             self.sql(EVIL)
