@@ -131,7 +131,7 @@ settle_preview(PG_FUNCTION_ARGS)
 		refuse_account(account_id, (Fault){.reason = REASON_UNKNOWN_ACCOUNT, .a = account_id});
 
 	Workspace workspace = {.memory = palloc(Max(slice->rate_space, 1)), .size = slice->rate_space};
-	switch (rate_account(&catalog->tariff, period, &slice->accounts[0], &workspace, &bill, &fault))
+	switch (settlement_rate(&catalog->tariff, period, &slice->accounts[0], &workspace, &bill, &fault))
 	{
 		case OUTCOME_SKIP:
 			refuse_account(account_id, fault);

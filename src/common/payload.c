@@ -124,6 +124,17 @@ payload_bill_end(Json *json)
 	json_lit(json, "]}");
 }
 
+/* Longest head and end of a bill, longest line without its names, longest escape sequence of a byte. */
+#define HEAD_SIZE 1024
+#define LINE_SIZE 200
+#define ESCAPE_SIZE 6
+
+size_t
+payload_bill_bound(size_t lines, size_t names)
+{
+	return HEAD_SIZE + lines * LINE_SIZE + names * ESCAPE_SIZE;
+}
+
 void
 payload_run(Json *json, const PayloadRun *run, const char *at_key)
 {

@@ -50,6 +50,13 @@ bool payload_read_bill(const char *text, size_t len, PayloadBill *bill);
 /* The whole number at the first `"key":` of a payload; false when there is none. */
 bool payload_read_int(const char *text, size_t len, const char *key, int64_t *value);
 
+/*
+ * No event is larger: a text value of the database ends at 1 GB, and a reader must hold it. It is judged before a bill is
+ * written, by its number of lines and the bytes of all their names and metrics, with the most that JSON needs for them.
+ */
+#define PAYLOAD_MAX ((size_t) 256 * 1024 * 1024)
+size_t payload_bill_bound(size_t lines, size_t names);
+
 typedef struct PayloadRun {
 	int32_t period;
 	const char *kind;

@@ -87,6 +87,9 @@ static const Entry entries[REASON_COUNT] = {
 		"A row to be loaded has a value that cannot be read."},
 	[REASON_MONTH_NOT_OPEN] = {"MONTH_NOT_OPEN", DATA, "the month of the row is not open",
 		"A row to be loaded belongs to a month that was not opened with settle_open_period()."},
+	[REASON_BILL_TOO_LARGE] = {"BILL_TOO_LARGE", DATA, "the event of the bill, of %1 lines, might exceed 256 MB",
+		"The account has so many lines or such long descriptions that the event of its bill might exceed 256 MB, counting "
+		"six bytes for each byte of a name and 200 for each line."},
 	[REASON_DATABASE] = {"DATABASE", DATA, "the database refused the account's rows",
 		"Writing the account's rows failed with a data or constraint error; the context has the server's message."},
 };

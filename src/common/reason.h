@@ -43,6 +43,7 @@ typedef enum Reason {
 	REASON_MALFORMED,            /* a value that cannot be read */
 	REASON_MONTH_NOT_OPEN,
 	/* the engine */
+	REASON_BILL_TOO_LARGE,       /* its event would exceed PAYLOAD_MAX */
 	REASON_DATABASE,             /* the database refused the account's rows (class 22 or 23) */
 	REASON_COUNT
 } Reason;

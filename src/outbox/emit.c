@@ -87,6 +87,20 @@ describe_line(const Tariff *tariff, const Account *account, const Line *line)
 	return payload;
 }
 
+bool
+emit_fits(const Tariff *tariff, const Account *account, const Bill *bill)
+{
+	size_t names = 0;
+
+	for (int32 i = 0; i < bill->line_count; i++)
+	{
+		const PayloadLine line = describe_line(tariff, account, &bill->lines[i]);
+
+		names += (line.name ? strlen(line.name) : 0) + (line.metric ? strlen(line.metric) : 0);
+	}
+	return payload_bill_bound((size_t) bill->line_count, names) <= PAYLOAD_MAX;
+}
+
 /* One bill on its way into a payload; a void one has no account, lines or amounts. */
 typedef struct Telling {
 	const Account *account;

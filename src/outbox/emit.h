@@ -29,6 +29,9 @@ typedef struct Emitter {
 	const char *month; /* 'YYYY-MM' */
 } Emitter;
 
+/* Whether the event of a bill is small enough to be written. */
+extern bool emit_fits(const Tariff *tariff, const Account *account, const Bill *bill);
+
 extern void emit_open(Emitter *emitter, const Run *run, const Tariff *tariff, Oid outbox);
 extern void emit_bill(Emitter *emitter, const Account *account, int16 revision, const Bill *bill, int32 due_on);
 

@@ -200,6 +200,17 @@ record_fault(const Settlement *settlement, int64 account_id, Fault fault)
 				reason_code(fault.reason), message, NULL);
 }
 
+Outcome
+settlement_rate(const Tariff *tariff, Period period, const Account *account, Workspace *workspace, Bill *bill, Fault *fault)
+{
+	const Outcome outcome = rate_account(tariff, period, account, workspace, bill, fault);
+
+	if (outcome != OUTCOME_BILL || emit_fits(tariff, account, bill))
+		return outcome;
+	*fault = (Fault){.reason = REASON_BILL_TOO_LARGE, .a = bill->line_count};
+	return OUTCOME_SKIP;
+}
+
 /* The rows of one chunk; in the chunk's context. */
 typedef struct Chunk {
 	Settlement *settlement;
@@ -216,8 +227,8 @@ rate_one(Chunk *chunk, int32 place)
 	Bill bill;
 	Fault fault;
 
-	switch (rate_account(&settlement->catalog->tariff, settlement->run->period, account, &settlement->workspace, &bill,
-						 &fault))
+	switch (settlement_rate(&settlement->catalog->tariff, settlement->run->period, account, &settlement->workspace, &bill,
+							&fault))
 	{
 		case OUTCOME_NOT_DUE:
 			return false;

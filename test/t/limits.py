@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from server import Server, Tests
+from server import Server, SqlError, Tests
 
 USAGE_ROWS = 1_000_000
 
@@ -97,10 +97,30 @@ class Limits:
         wide = json.loads(self.sql("SELECT payload FROM settle.outbox WHERE account_id = 7 AND period = '2024-06-01'"))
         self.tests.equal((len(wide["lines"]), wide["total"]), (43000, 20000 * 1005 + 3000), "so does a payload of 43 000 lines")
 
+    def test_bill_too_large(self):
+        """An event of more than 1 GB cannot be stored: the account is a skip, known before anything is written."""
+        self.sql("SELECT settle_open_period('2024-07')")
+        self.sql("""INSERT INTO settle.adjustment (account_id, adjustment_id, amount, period, description)
+            VALUES (10, 1, 1, '2024-07-01', repeat(E'\\x01', 180000000)), (11, 1, 1, '2024-07-01', repeat('x', 44000000))""")
+        for kind in ("dry", "final"):
+            self.sql(f"SELECT settle_run('2024-07', kind => '{kind}', workers => 1)")
+            self.tests.equal(self.sql("""SELECT bills, skips, code, account_id, e.message FROM settle.run_history
+                JOIN settle.run_error AS e USING (run_id) WHERE run_id = (SELECT max(run_id) FROM settle.run)"""),
+                "99|1|BILL_TOO_LARGE|10|the event of the bill, of 2 lines, might exceed 256 MB",
+                f"a {kind} run skips a bill that is too large, and no other")
+        self.tests.equal(self.sql("SELECT length(payload) > 44000000 FROM settle.outbox WHERE account_id = 11 AND period = '2024-07-01'"),
+                         "t", "one below the limit is written")
+        try:
+            self.sql("SELECT * FROM settle_preview(10, '2024-07')")
+            self.tests.check(False, "the preview of a bill that is too large is refused")
+        except SqlError as error:
+            self.tests.check("BILL_TOO_LARGE" in str(error), "the preview says so, too", error)
+
     def run(self):
         try:
             self.test_million_rows()
             self.test_wide_account()
+            self.test_bill_too_large()
         finally:
             self.server.remove()
         self.tests.end()

@@ -203,6 +203,42 @@ a_number_is_found_by_its_key(void)
 	CHECK(!payload_read_int(text, sizeof(text) - 1, "missing", &value));
 }
 
+/* Everything as long as it can be: what is said before a bill is written must hold for it. */
+static void
+bound_holds(void)
+{
+	static char buffer[16384];
+	static const char name[] = "\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c";
+	const PayloadBill head = {
+		.period = ymd_period(9999, 12).from, .account_id = INT64_MIN, .revision = INT32_MIN, .kind = "rebill",
+		.run_id = INT64_MIN, .currency = "XXX", .exponent = INT32_MIN, .recurring = INT64_MIN, .usage = INT64_MIN,
+		.one_off = INT64_MIN, .discount = INT64_MIN, .tax = INT64_MIN, .rounding = INT64_MIN, .carried = INT64_MIN,
+		.arrears = INT64_MIN, .credit_forward = INT64_MIN, .total = INT64_MIN, .included_tax = INT64_MIN,
+		.due_on = ymd_period(9999, 12).from, .settled_at = "2024-06-01T00:00:00Z",
+	};
+	const PayloadLine line = {.kind = "credit_forward", .name = name, .metric = name, .product_id = INT32_MIN,
+							  .has_product = true, .has_quantity = true, .quantity = INT64_MIN, .days = INT32_MIN,
+							  .amount = INT64_MIN};
+	Json json = {.text = buffer, .size = sizeof(buffer)};
+
+	payload_bill_begin(&json, &head);
+	payload_bill_end(&json);
+	CHECK(!json.full && json.len <= payload_bill_bound(0, 0));
+	CHECK(json.len * 2 > payload_bill_bound(0, 0));
+	json.len = 0;
+	payload_bill_begin(&json, &head);
+	for (int i = 0; i < 30; i++)
+		payload_line(&json, &line, i == 0);
+	payload_bill_end(&json);
+	CHECK(!json.full && json.len <= payload_bill_bound(30, 30 * 2 * strlen(name)));
+	CHECK((double) json.len > 0.8 * (double) payload_bill_bound(30, 30 * 2 * strlen(name)));
+
+	/* where the limit is: a bill of 500 subscriptions is far from it */
+	CHECK(payload_bill_bound(1000, 1000 * 100) < 1024 * 1024);
+	CHECK(payload_bill_bound(1000000, 10000000) <= PAYLOAD_MAX);
+	CHECK(payload_bill_bound(1, 45000000) > PAYLOAD_MAX);
+}
+
 int
 main(void)
 {
@@ -220,5 +256,6 @@ main(void)
 	a_bill_is_read_back();
 	what_is_no_bill_is_not_read();
 	a_number_is_found_by_its_key();
+	bound_holds();
 	return check_done();
 }
