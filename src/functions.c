@@ -3,6 +3,9 @@
  */
 #include "compat.h"
 
+#include <unistd.h>
+
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -18,6 +21,9 @@
 #include "store/reader.h"
 #include "store/sql.h"
 
+/* default_version of settle.control: scripts/lint compares them */
+#define SETTLE_VERSION "1.0"
+
 PG_FUNCTION_INFO_V1(settle_bucket);
 PG_FUNCTION_INFO_V1(settle_set_bulk_origin);
 PG_FUNCTION_INFO_V1(settle_usage_digest);
@@ -25,6 +31,7 @@ PG_FUNCTION_INFO_V1(settle_group_size);
 PG_FUNCTION_INFO_V1(settle_reasons);
 PG_FUNCTION_INFO_V1(settle_emit_released);
 PG_FUNCTION_INFO_V1(settle_payload_number);
+PG_FUNCTION_INFO_V1(settle_library);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
 
@@ -107,6 +114,20 @@ settle_payload_number(PG_FUNCTION_ARGS)
 	if (!payload_read_int(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), text_to_cstring(PG_GETARG_TEXT_PP(1)), &value))
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(value);
+}
+
+/* For settle_doctor(), which compares it with the version of the extension. */
+Datum
+settle_library(PG_FUNCTION_ARGS)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	TupleDesc row;
+	bool nulls[2] = {false, processors < 1};
+
+	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	Datum values[2] = {CStringGetTextDatum(SETTLE_VERSION), Int32GetDatum((int32) processors)};
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row), values, nulls)));
 }
 
 /* NULL instead of an error: staging rows may hold anything. */

@@ -23,10 +23,11 @@ BEGIN ATOMIC
 		SELECT r.*, format('run/%s/%s/%s/', to_char(r.period, 'YYYY-MM'), r.kind, r.ordinal) AS prefix
 		FROM settle.run_history AS r WHERE r.period = month
 	), owed AS (
+		-- A run may have completed before its bills were taken back: then it may have that event, or none.
 		SELECT run.run_id, run.due, run.bills, run.empty, run.skips, prefix || what AS event_id,
-			format('run.%s.v1', what) AS event_type
+			format('run.%s.v1', what) AS event_type, run.state = 'abandoned' AND what = 'completed' AS optional
 		FROM run, unnest(ARRAY['completed', 'released']) AS what
-		WHERE run.kind <> 'dry' AND (what = 'completed' AND run.state = 'completed'
+		WHERE run.kind <> 'dry' AND (what = 'completed' AND run.state IN ('completed', 'abandoned')
 			OR what = 'released' AND run.released_at IS NOT NULL)
 	), event AS MATERIALIZED (
 		SELECT o.event_id, o.event_type, o.payload FROM settle.outbox AS o WHERE o.period = month AND o.account_id IS NULL
@@ -43,14 +44,14 @@ BEGIN ATOMIC
 	SELECT CASE count(event.event_id) WHEN 0 THEN 'run event missing' WHEN 1 THEN 'run event differs' ELSE 'run event repeated' END,
 		NULL::bigint, owed.run_id, NULL::bigint
 	FROM owed LEFT JOIN event USING (event_id)
-	GROUP BY owed.run_id, owed.event_id, owed.event_type, owed.due, owed.bills, owed.empty, owed.skips
-	HAVING count(*) FILTER (WHERE event.event_type = owed.event_type
+	GROUP BY owed.run_id, owed.event_id, owed.event_type, owed.optional, owed.due, owed.bills, owed.empty, owed.skips
+	HAVING NOT (owed.optional AND count(event.event_id) = 0) AND (count(*) FILTER (WHERE event.event_type = owed.event_type
 			AND settle.payload_number(event.payload, 'run_id') = owed.run_id
 			AND settle.payload_number(event.payload, 'due') = owed.due
 			AND settle.payload_number(event.payload, 'bills') = owed.bills
 			AND settle.payload_number(event.payload, 'empty') = owed.empty
 			AND settle.payload_number(event.payload, 'skips') = owed.skips) <> 1
-		OR count(event.event_id) <> 1
+		OR count(event.event_id) <> 1)
 	UNION ALL
 	SELECT CASE dry.kind WHEN 'dry' THEN 'event of a dry run' ELSE 'run event of nothing' END, NULL,
 		coalesce(dry.run_id, settle.payload_number(event.payload, 'run_id')), NULL
@@ -71,7 +72,7 @@ BEGIN ATOMIC
 			USING (currency, total)
 		WHERE found.total IS NULL OR said.total IS NULL)
 	UNION ALL
-	SELECT 'run events', NULL, NULL, count(*) FROM owed
+	SELECT 'run events', NULL, NULL, count(*) FROM owed WHERE NOT optional
 	UNION ALL
 	SELECT 'slices', NULL, NULL, count(*) FROM settle.run_slice AS s JOIN run USING (run_id) WHERE run.state = 'completed'
 	UNION ALL
@@ -174,19 +175,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION settle.verify_empty(date, bigint) IS 'compares the accounts with nothing to charge with what the newest completed run of all accounts counted: state ok, note or not applicable';
 
-CREATE FUNCTION settle.verify_open(month date, untaken bigint, OUT state text, OUT detail text)
+CREATE FUNCTION settle.verify_open(month date, untaken bigint, voided bigint, OUT state text, OUT detail text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT CASE WHEN o.text IS NULL AND untaken = 0 THEN 'ok' ELSE 'open' END,
-		CASE WHEN o.text IS NULL AND untaken = 0 THEN 'Every run of the month has ended.'
-			ELSE concat_ws(' ', o.text, CASE WHEN untaken > 0 THEN format('%s due accounts are not settled yet.', untaken) END,
-				format('SELECT settle_run(%L); goes on.', to_char(month, 'YYYY-MM'))) END
-	FROM (SELECT string_agg(format('Run %s (%s) is %s: %s bills so far.', h.run_id, h.kind,
-			CASE h.state WHEN 'running' THEN 'running, or crashed' ELSE h.state::text END, h.bills), ' ' ORDER BY h.run_id) AS text
+	SELECT CASE WHEN o.text IS NULL AND untaken = 0 AND voided = 0 THEN 'ok' ELSE 'open' END,
+		CASE WHEN o.text IS NULL AND untaken = 0 AND voided = 0 THEN 'Every run of the month has ended.'
+			ELSE concat_ws(' ', o.text, CASE WHEN untaken > 0 THEN format('Not settled yet, but due: %s.', untaken) END,
+				CASE WHEN voided > 0 THEN format('Without a bill, because it was taken back: %s.', voided) END,
+				format('SELECT settle_run(%L); settles what is left.', to_char(month, 'YYYY-MM'))) END
+	FROM (SELECT string_agg(format('Run %s (%s) %s: %s bills so far.', h.run_id, h.kind,
+			CASE WHEN h.state <> 'running' THEN h.state::text WHEN settle.period_is_held(month) THEN 'is running' ELSE 'has crashed' END, h.bills), ' ' ORDER BY h.run_id) AS text
 		FROM settle.run_history AS h
 		WHERE h.period = month AND h.kind <> 'dry' AND h.state IN ('running', 'stopped', 'failed')) AS o;
 END;
-COMMENT ON FUNCTION settle.verify_open(date, bigint) IS 'runs of a month that have not ended, and due accounts that no run has taken: state ok or open';
+COMMENT ON FUNCTION settle.verify_open(date, bigint, bigint) IS 'runs of a month that have not ended, due accounts that no run has taken, and those whose bill was taken back: state ok or open';
 
 CREATE FUNCTION settle_verify(period text)
 RETURNS TABLE (promise text, state text, checked bigint, broken bigint, accounts bigint[], detail text)
@@ -229,7 +231,7 @@ BEGIN
 		SELECT r.place, r.promise, CASE WHEN r.broken > 0 THEN 'broken' WHEN r.checked = 0 THEN 'not applicable' ELSE 'ok' END AS state,
 			r.checked, r.broken, r.accounts,
 			CASE WHEN r.promise = 'complete' THEN settle.verify_completeness(c.of, r.broken, r.sentences, period)
-				ELSE coalesce(r.sentences, CASE WHEN r.checked = 0 THEN format('There are no %s to look at.', r.counted)
+				ELSE coalesce(r.sentences, CASE WHEN r.checked = 0 THEN format('There are no %s to look at.', CASE r.counted WHEN 'billed' THEN 'bills' ELSE r.counted END)
 					ELSE upper(left(r.holds, 1)) || substr(r.holds, 2) || '.' END) END AS detail
 		FROM promise_row AS r CROSS JOIN counts AS c
 		UNION ALL
@@ -237,7 +239,7 @@ BEGIN
 		FROM counts AS c, LATERAL settle.verify_empty(month, (c.of ->> 'empty')::bigint) AS e
 		UNION ALL
 		SELECT 10, 'open runs', o.state, (c.of ->> 'runs')::bigint, 0, NULL, o.detail
-		FROM counts AS c, LATERAL settle.verify_open(month, (c.of ->> 'untaken')::bigint) AS o
+		FROM counts AS c, LATERAL settle.verify_open(month, (c.of ->> 'untaken')::bigint, (c.of ->> 'voided')::bigint) AS o
 	)
 	SELECT a.promise, a.state, a.checked, a.broken, a.accounts, a.detail FROM answer AS a ORDER BY a.place;
 END $$;

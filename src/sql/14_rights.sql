@@ -42,7 +42,11 @@ BEGIN ATOMIC
 		-- called by these, by views and by settle_ingest() in the name of their caller
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
-		'group_size', 'run_group_size', 'period_is_held', 'sum_totals', 'add_totals', 'usage_digest']) AS name;
+		'group_size', 'run_group_size', 'period_is_held', 'sum_totals', 'add_totals', 'usage_digest',
+		-- called by settle_doctor(), which looks with the eyes of its caller
+		'library', 'members', 'rights', 'doctor_setting', 'doctor_list', 'doctor_list_with', 'doctor_alter', 'doctor_table',
+		'doctor_server', 'doctor_setup', 'doctor_rights', 'doctor_time_zone', 'doctor_months', 'doctor_capacity', 'doctor_preload',
+		'doctor_schedule', 'doctor_relay']) AS name;
 END;
 COMMENT ON FUNCTION settle.rights() IS 'what settle_init() grants besides SELECT to settle_reader and EXECUTE on everything to settle_admin';
 

@@ -8,7 +8,7 @@
  * What is compared: revisions of an account with each other, lines with their bill, stored usage with what the newest
  * bill says it was computed from, rows with the counters of completed runs, and accounts that are due with bills and
  * skips. A due account that has neither is rated as settle_preview() would, because only that tells one with nothing to
- * charge from one that was lost. Reported are facts (verify.h); what they mean is said in src/sql/11_verify.sql.
+ * charge from one that was lost. Reported are facts (verify.h); what they mean is said in src/sql/12_verify.sql.
  */
 #include "store/verify.h"
 

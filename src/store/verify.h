@@ -2,7 +2,7 @@
  * verify.h: what the two halves of settle.verify_accounts() share.
  *
  * verify.c looks at one bucket after the other: accounts, bills, lines, usage. verify_events.c then looks at the outbox,
- * which has no buckets. Both report facts: rows of (fact, account_id, run_id, n), which src/sql/11_verify.sql makes into
+ * which has no buckets. Both report facts: rows of (fact, account_id, run_id, n), which src/sql/12_verify.sql makes into
  * promises.
  */
 #ifndef STORE_VERIFY_H
