@@ -14,7 +14,7 @@ OBJS = \
 	src/batch/run.o src/batch/leader.o src/batch/worker.o src/batch/slice.o src/batch/chunk.o src/batch/retry.o src/batch/skip.o \
 	src/batch/log.o src/batch/command.o src/batch/progress.o \
 	src/store/sql.o src/store/reader.o src/store/collect.o src/store/groups.o src/store/catalog.o src/store/writer.o src/store/origin.o src/store/settlement.o src/store/results.o src/store/void.o \
-	src/store/leaves.o src/store/columns.o src/store/ingest.o src/store/verify.o src/store/verify_events.o \
+	src/store/leaves.o src/store/columns.o src/store/ingest.o src/store/verify.o src/store/seen.o src/store/matching.o \
 	src/outbox/emit.o
 
 SQL_PARTS = $(sort $(wildcard src/sql/*.sql))

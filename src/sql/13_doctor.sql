@@ -360,13 +360,14 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
 	elsewhere CONSTANT text := nullif(settle.doctor_setting('cron.database_name'), current_database());
+	installed CONSTANT boolean := EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron');
 	jobs text[];
 	wanted CONSTANT text[] := ARRAY['settle_run(', 'settle_open_period('];
 	statements CONSTANT text[] := ARRAY[
 		'SELECT cron.schedule(''settle'', ''0 3 1 * *'', ''SELECT settle_run()'');',
 		'SELECT cron.schedule(''settle-open'', ''0 3 20 * *'', ''SELECT settle_open_period(to_char(now() + interval ''''1 month'''', ''''YYYY-MM''''))'');'];
 BEGIN
-	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+	IF NOT installed THEN
 		RETURN QUERY SELECT 'schedule', 'warning',
 			CASE WHEN elsewhere IS NULL THEN 'pg_cron is not installed: nobody settles the month by itself'
 				ELSE format('pg_cron works in database %s: what it does here is not seen from here', elsewhere) END,

@@ -1,7 +1,7 @@
 /*
- * verify.h: what the two halves of settle.verify_accounts() share.
+ * verify.h: what the parts of settle.verify_accounts() share.
  *
- * verify.c looks at one bucket after the other: accounts, bills, lines, usage. verify_events.c then looks at the outbox,
+ * verify.c looks at one bucket (seen.h) after the other: accounts, bills, lines, usage. matching.c then looks at the outbox,
  * which has no buckets. Both report facts: rows of (fact, account_id, run_id, n), which src/sql/12_verify.sql makes into
  * promises.
  */
@@ -31,6 +31,7 @@ typedef struct Verify {
 	EventSum *owed;    /* by bucket */
 } Verify;
 
+enum { KIND_BILL, KIND_REBILL, KIND_VOID };
 extern const char *const verify_kind_names[3];
 
 /* A fact about an account (and a run), or, without an account, a count. */

@@ -1,5 +1,5 @@
 /*
- * verify_events.c: every bill has exactly one event, and every event of a bill has its bill.
+ * matching.c: every bill has exactly one event, and every event of a bill has its bill.
  *
  * The outbox of a month is one table for all buckets, so it is read once and reduced to a sum of digests for each bucket.
  * Equal sums mean equal sets: a bill's digest covers its id and amounts, and accidents do not cancel out in 64 bits. Only
@@ -18,7 +18,36 @@
 #include "store/reader.h"
 #include "store/sql.h"
 
+const char *const verify_kind_names[3] = {"bill", "rebill", "void"};
 static const char *const event_types[3] = {"bill.settled.v1", "bill.revised.v1", "bill.voided.v1"};
+
+void
+verify_read_bill(const Verify *verify, const TupleTableSlot *slot, PayloadBill *bill)
+{
+	const Datum *values = slot->tts_values;
+	int kind = KIND_BILL;
+
+	while (kind < KIND_VOID && verify->bill_kinds[kind] != DatumGetObjectId(values[2]))
+		kind++;
+	*bill = (PayloadBill){
+		.account_id = DatumGetInt64(values[0]),
+		.revision = DatumGetInt16(values[1]),
+		.kind = verify_kind_names[kind],
+		.run_id = DatumGetInt64(values[3]),
+		.exponent = DatumGetInt16(values[4]),
+		.recurring = DatumGetInt64(values[5]),
+		.usage = DatumGetInt64(values[6]),
+		.one_off = DatumGetInt64(values[7]),
+		.discount = DatumGetInt64(values[8]),
+		.tax = DatumGetInt64(values[9]),
+		.included_tax = DatumGetInt64(values[10]),
+		.rounding = DatumGetInt64(values[11]),
+		.carried = DatumGetInt64(values[12]),
+		.arrears = DatumGetInt64(values[13]),
+		.credit_forward = DatumGetInt64(values[14]),
+		.total = DatumGetInt64(values[15]),
+	};
+}
 
 uint64
 verify_digest(const PayloadBill *bill)
