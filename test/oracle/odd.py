@@ -20,6 +20,8 @@ MODELS = ("per_unit", "graduated", "volume", "package", "unlimited")
 FAMILIES = ("mobile", "internet", "iptv", "add on", 'odd "{family}"')
 PERCENTS = ("10", "33.33", "12.5", "50", "100", "0.5", "99.999999999999", "0.000000000001")
 AMOUNTS = ("0.004", "0.005", "0.5", "1", "3.33", "25", "9999")
+# where tiers and allowances end, and what is often used
+EDGES = (1, 2, 3, 10, 11, 60, 61, 99, 100, 101, 110, 120, 200, 999, 1000, 1099)
 RATES = (100000, 190000, 77000, 82500, 1, 0, 1000000)
 
 
@@ -132,9 +134,7 @@ class OddMonth:
                  package_size=None if broken else self.pick(1, 7, 10, 100), package_round=self.pick("up", "up", "down"),
                  minimum=minimum, minimum_prorate=self.one_in(2), maximum=maximum, zero_flat=self.one_in(3))
         if model in ("graduated", "volume"):
-            ends = sorted(self.random.sample(range(1, 400), self.pick(0, 1, 2, 5)))
-            if self.one_in(3):
-                ends = list(range(1, 4))
+            ends = sorted(self.random.sample(self.pick(EDGES, range(1, 400)), self.pick(0, 1, 2, 5)))
             if broken:
                 ends = [*ends, 5, 5]
             for number, up_to in enumerate([*ends, None], 1):
@@ -185,7 +185,8 @@ class OddMonth:
 
     def make_subscriptions(self, account, currency):
         products = []
-        for subscription in range(1, self.pick(0, 1, 1, 2, 2, 3, 5) + 1):
+        # now and then very many: discounts over more lines than a small bill has
+        for subscription in range(1, (60 if self.one_in(100) else self.pick(0, 1, 1, 2, 2, 3, 5)) + 1):
             product = self.random.choice(self.products[currency])
             if self.one_in(300):
                 product = self.pick(9999, *self.products[self.pick(*self.products)])
@@ -224,12 +225,13 @@ class OddMonth:
             if self.one_in(400):
                 amount = self.pick(2 ** 63 - 1, -2 ** 63)
             self.add("adjustment", account_id=account, amount=amount,
-                     adjustment_id=adjustment if self.one_in(2) else 1000 - adjustment, period=f"{self.month.text}-01", description="odd",
+                     adjustment_id=adjustment if self.one_in(2) else 1000 - adjustment,
+                     period=f"{self.month.text}-01", description="odd",
                      tax_code=self.pick(None, *self.taxes) if not self.one_in(300) else "no such tax")
 
     def make_usage(self, account, subscriptions):
         for _ in range(self.pick(0, 1, 2, 4, 8, 16)):
-            quantity = self.pick(0, 1, 10, 100, 999, self.between(0, 500), self.between(0, 500), self.between(0, 5000))
+            quantity = self.pick(0, *EDGES) if not self.one_in(3) else self.between(0, self.pick(500, 5000))
             if self.one_in(1000):
                 quantity = self.pick(-1, 2 ** 63 - 1, 2 ** 62, 2 ** 53)
             subscription = self.pick(0, 0, *range(1, subscriptions + 1)) if not self.one_in(1000) else 99

@@ -121,7 +121,7 @@ class Rater:
                       key=lambda row: (row[4], row[0]))
         relevant, items = [], []
         for row in rows:
-            relevant.append(self.read(currency, row))
+            relevant.append(self.read(currency, row, row[0] in named))
             self.recurring(bill, currency, relevant[-1], items)
         used = collect(self.catalogue, {s.id for s in relevant}, usage)
         self.usage(bill, currency, relevant, used, items)
@@ -136,15 +136,18 @@ class Rater:
         self.finish(bill, currency)
         return bill
 
-    def read(self, currency, row):
+    def read(self, currency, row, named):
         subscription_id, own_price, product_id, quantity, started, ended = row
-        if ended is not None and ended < started:
+        invalid = ended is not None and ended < started
+        if invalid and not named:
             raise Skip("INVALID_SUBSCRIPTION")
         product = self.catalogue.products.get(product_id)
         if product is None:
             raise Skip("UNKNOWN_PRODUCT")
         if product.currency != currency.code:
             raise Skip("CURRENCY_MISMATCH")
+        if invalid:
+            raise Skip("INVALID_SUBSCRIPTION")
         if quantity < 0:
             raise Skip("INVALID_QUANTITY")
         month = self.month
@@ -211,7 +214,7 @@ class Rater:
 
     def adjustments(self, bill, adjustments):
         """As the C: a tax code that does not exist is a fault here, one without a rate in the month is one of step 6."""
-        for adjustment, amount, code in sorted(adjustments):
+        for adjustment, amount, code in sorted(adjustments, key=lambda row: row[0]):
             if code is not None and code not in self.catalogue.taxes:
                 raise Skip("UNKNOWN_TAX")
             bill.add("adjustment", amount, adjustment=adjustment)
@@ -224,7 +227,7 @@ class Rater:
                 raise Skip(plan.tax_fault)
             if plan.tax is not None:
                 nets[plan.tax] = nets.get(plan.tax, 0) + item.left
-        for _, amount, code in adjustments:
+        for _, amount, code in sorted(adjustments, key=lambda row: row[0]):
             if code is not None:
                 tax, fault = find_tax(self.catalogue, code, self.month.start)
                 if fault:

@@ -17,16 +17,16 @@ def collect(catalogue, subscriptions, usage):
             sums = used[subscription, metric] = [0, 0, 0]
         known = catalogue.metrics.get(metric)
         sums[0] += 1
-        sums[1] += known.billed(quantity) if known is not None else 0
+        sums[1] += known.billed(quantity) if known is not None else quantity
         sums[2] |= quantity < 0
     for (subscription, metric), (_, quantity, negative) in sorted(used.items()):
         if negative:
             raise Skip("INVALID_QUANTITY")
+        check_amount(quantity)
         if metric not in catalogue.metrics:
             raise Skip("UNKNOWN_METRIC")
         if subscription and subscription not in subscriptions:
             raise Skip("UNKNOWN_SUBSCRIPTION")
-        check_amount(quantity)
     return {key: sums[:2] for key, sums in used.items()}
 
 
