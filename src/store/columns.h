@@ -23,7 +23,7 @@ typedef struct Columns {
 	const Column *list;
 } Columns;
 
-/* "SELECT a, b FROM table", in the current context. */
+/* The query of all of them from a table, in the current context. */
 extern char *columns_query(const Columns *columns, const char *table);
 
 /* A parent of partitions by its name with schema: has these columns, wherever they are in the row. */
