@@ -1,7 +1,7 @@
 # settle: monthly rating and settlement inside PostgreSQL.
 #
 #   make && make install      build against the PostgreSQL that pg_config names
-#   make installcheck         regression tests against a running server
+#   make installcheck         regression and isolation tests against a running server
 #   scripts/test              everything: installs what it needs, starts its own servers
 
 EXTENSION = settle
@@ -27,6 +27,10 @@ PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wn
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --load-extension=settle
+
+# The fixture comes first: the other specs call what it leaves in the database.
+ISOLATION = fixture $(filter-out fixture,$(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test/isolation
 
 EXTRA_CLEAN = $(OBJS:.o=.d) settle--1.0.sql results regression.diffs regression.out output_iso tmp_check
 

@@ -4,8 +4,9 @@
 -- settle.layout() is the one place that says which tables have leaves, how they are keyed and vacuumed. Leaves are
 -- built with CREATE TABLE (LIKE) and attached: that takes SHARE UPDATE EXCLUSIVE on the parent, so a month can be opened
 -- while others are loaded or settled; CREATE … PARTITION OF would queue behind them, and everybody else behind it.
--- Both functions first take that same lock on settle.account, which also makes them wait for each other. It is a lock
--- users without rights on the table cannot take, unlike an advisory one.
+-- Dropping a month needs its parents for itself, and attaching one the default partitions: see settle.execute_briefly().
+-- All these functions first take that same lock on settle.account, which also makes them wait for each other. It is a
+-- lock users without rights on the table cannot take, unlike an advisory one.
 -- ------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION settle.parse_period(month text) RETURNS settle.period
@@ -183,6 +184,64 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.index_lines(text, integer) IS 'creates the block range index on account_id of each bucket of a month''s bill lines';
 
+CREATE TABLE settle.month_action (
+	action_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT month_action_key PRIMARY KEY,
+	period settle.period NOT NULL,
+	action text NOT NULL CONSTRAINT month_action_known CHECK (action IN ('open', 'drop')),
+	acted_by name NOT NULL DEFAULT session_user,
+	acted_at timestamptz NOT NULL DEFAULT now(),
+	rows jsonb,
+	reason text
+);
+COMMENT ON TABLE settle.month_action IS 'which months were opened and dropped';
+COMMENT ON COLUMN settle.month_action.action_id IS 'identifier';
+COMMENT ON COLUMN settle.month_action.period IS 'the month';
+COMMENT ON COLUMN settle.month_action.action IS 'open or drop';
+COMMENT ON COLUMN settle.month_action.acted_by IS 'role that did it';
+COMMENT ON COLUMN settle.month_action.acted_at IS 'when';
+COMMENT ON COLUMN settle.month_action.rows IS 'drop: rows that went with it, by table: {"usage": 5, "bill": 2, …}';
+COMMENT ON COLUMN settle.month_action.reason IS 'drop: why, as told by the operator';
+
+-- A lock that excludes readers must not be waited for: whoever comes next would queue behind the one who waits. So it is
+-- tried for a moment, given back with all others, and tried again, less and less often.
+CREATE FUNCTION settle.execute_briefly(query text, what text) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	before CONSTANT text := current_setting('lock_timeout');
+	patience CONSTANT interval := coalesce(nullif(before::interval, interval '0'), interval '1 minute');
+	began CONSTANT timestamptz := clock_timestamp();
+	pause double precision := 0.05;
+	result jsonb;
+BEGIN
+	LOOP
+		BEGIN
+			PERFORM set_config('lock_timeout', '100ms', true);
+			EXECUTE query INTO result;
+			PERFORM set_config('lock_timeout', before, true);
+			RETURN result;
+		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+			IF clock_timestamp() - began > patience THEN
+				RAISE EXCEPTION '% is in use', what
+					USING ERRCODE = 'lock_not_available',
+						DETAIL = 'Transactions that read or load kept its tables locked all the time.',
+						HINT = 'See pg_locks for them, and try again later; lock_timeout, when it is set, says for how long (default: a minute).';
+			END IF;
+		END;
+		PERFORM pg_sleep(pause);
+		pause := least(pause * 2, 2);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION settle.execute_briefly(text, text) IS 'result of a query that takes strong locks: tried with a lock_timeout of 100 ms until it gets them, for as long as lock_timeout says or a minute; then error 55P03, which names what is in use';
+
+CREATE FUNCTION settle.lock_unopened() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	LOCK TABLE settle.usage_unopened, settle.adjustment_unopened IN ACCESS EXCLUSIVE MODE;
+END $$;
+COMMENT ON FUNCTION settle.lock_unopened() IS 'locks the default partitions, as attaching and dropping a month does; waits for whoever reads all months';
+
 CREATE FUNCTION settle.open_month(month date, dedup boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
@@ -191,6 +250,7 @@ DECLARE
 	buckets integer;
 	part record;
 	name text;
+	built text[] := '{}';
 BEGIN
 	IF month > latest THEN
 		RAISE EXCEPTION 'month % is too far ahead', to_char(month, 'YYYY-MM')
@@ -210,7 +270,7 @@ BEGIN
 		RETURN false;
 	END IF;
 
-	-- Each table is built whole and attached last, so its parent is locked briefly and never has half a month.
+	-- All tables are built whole and attached last, so that their parents are locked briefly and never have half a month.
 	FOR part IN SELECT * FROM settle.layout() AS l WHERE l.monthly AND NOT settle.is_attached(l.parent, month) LOOP
 		name := settle.leaf_name(part.parent, month, NULL);
 		IF to_regclass('settle.' || name) IS NOT NULL THEN
@@ -231,12 +291,17 @@ BEGIN
 		ELSE
 			PERFORM settle.create_partition(part.parent, name, part.key, part.storage, NULL);
 		END IF;
-		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L)', part.parent, name,
-			to_char(month, 'YYYY-MM-DD'));
+		built := built || part.parent;
 	END LOOP;
+	PERFORM settle.execute_briefly('SELECT NULL FROM settle.lock_unopened()', 'settle.usage or settle.adjustment');
+	FOR part IN SELECT parent FROM unnest(built) AS parent LOOP
+		EXECUTE format('ALTER TABLE settle.%I ATTACH PARTITION settle.%I FOR VALUES IN (%L)', part.parent,
+			settle.leaf_name(part.parent, month, NULL), to_char(month, 'YYYY-MM-DD'));
+	END LOOP;
+	INSERT INTO settle.month_action (period, action) VALUES (month, 'open');
 	RETURN true;
 END $$;
-COMMENT ON FUNCTION settle.open_month(date, boolean) IS 'creates the partitions of a month; false when it is open already';
+COMMENT ON FUNCTION settle.open_month(date, boolean) IS 'creates the partitions of a month and records it; false when it is open already';
 
 CREATE FUNCTION settle_open_period(period text, dedup boolean DEFAULT true, command_id uuid DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -257,7 +322,138 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(opened));
 	RETURN opened;
 END $$;
-COMMENT ON FUNCTION settle_open_period(text, boolean, uuid) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead';
+COMMENT ON FUNCTION settle_open_period(text, boolean, uuid) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead. Loads need not end for it; a transaction that has read all months of usage or adjustments must: error 55P03 when it lasts for a minute (or lock_timeout)';
+
+CREATE FUNCTION settle.month_partitions(month date) RETURNS TABLE (parent text, part regclass)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT l.parent, to_regclass('settle.' || settle.leaf_name(l.parent, month, NULL))
+	FROM settle.layout() AS l WHERE l.monthly AND settle.is_attached(l.parent, month);
+END;
+COMMENT ON FUNCTION settle.month_partitions(date) IS 'the partitions of a month, with their parents';
+
+CREATE FUNCTION settle.refuse_unfinished(month date) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	found settle.run;
+BEGIN
+	SELECT * INTO found FROM settle.run
+	WHERE run.period = month AND state IN ('running', 'stopped', 'failed') ORDER BY run_id LIMIT 1;
+	IF found.state = 'running' AND settle.period_is_held(month) THEN
+		RAISE EXCEPTION '% is being settled, by run %', to_char(month, 'YYYY-MM'), found.run_id
+			USING ERRCODE = 'ST001', HINT = 'Watch it in settle.run_progress.';
+	ELSIF found.run_id IS NOT NULL THEN
+		RAISE EXCEPTION 'run % of % has not ended: it %', found.run_id, to_char(month, 'YYYY-MM'),
+				CASE found.state WHEN 'running' THEN 'crashed' WHEN 'stopped' THEN 'was stopped' ELSE 'failed' END
+			USING ERRCODE = 'ST009', HINT = 'settle_run() goes on with it, settle_abandon() ends it.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION settle.refuse_unfinished(date) IS 'errors when a run of the month can still write: ST001 running, ST009 stopped, failed or crashed';
+
+CREATE FUNCTION settle.refuse_needed(month date) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	IF month > (now() AT TIME ZONE settle.effective_time_zone()) - interval '13 months' THEN
+		RAISE EXCEPTION '% did not end 12 months ago', to_char(month, 'YYYY-MM')
+			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Pass force => true to drop it all the same.';
+	END IF;
+	PERFORM FROM settle.run WHERE run.period = month AND state = 'completed' AND kind = 'final' AND accounts IS NULL;
+	IF NOT FOUND AND (EXISTS (SELECT FROM settle.usage AS u WHERE u.period = month)
+			OR EXISTS (SELECT FROM settle.adjustment AS a WHERE a.period = month)) THEN
+		RAISE EXCEPTION '% was not settled', to_char(month, 'YYYY-MM')
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'It has usage or adjustments, and no final run of all accounts.',
+				HINT = 'Pass force => true to drop it all the same.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION settle.refuse_needed(date) IS 'error 55000 when a month ended less than 12 months ago, or has usage or adjustments that no final run has settled';
+
+CREATE FUNCTION settle.runs_of(month date) RETURNS bigint
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN (SELECT count(*) FROM settle.run WHERE run.period = month);
+COMMENT ON FUNCTION settle.runs_of(date) IS 'how many runs a month has had';
+
+-- One attempt. The locks that exclude readers come last, all before the first table is dropped. What fails to lock gives
+-- everything back, so loads of that month go on in between; a run may begin there too, and then nothing is dropped.
+CREATE FUNCTION settle.drop_partitions(month date, runs bigint) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	parts CONSTANT regclass[] := ARRAY(SELECT p.part FROM settle.month_partitions(month) AS p);
+	part record;
+	counted bigint;
+	rows jsonb := '{}';
+BEGIN
+	PERFORM settle.refuse_unfinished(month);
+	EXECUTE format('LOCK TABLE %s IN SHARE MODE', array_to_string(parts, ', '));
+	FOR part IN SELECT * FROM settle.month_partitions(month) AS p LOOP
+		EXECUTE format('SELECT count(*) FROM %s', part.part) INTO counted;
+		rows := rows || jsonb_build_object(part.parent, counted);
+	END LOOP;
+	-- No run may start between this check and our commit.
+	LOCK TABLE settle.run IN SHARE MODE;
+	PERFORM settle.refuse_unfinished(month);
+	IF settle.runs_of(month) <> runs THEN
+		RAISE EXCEPTION '% was settled meanwhile', to_char(month, 'YYYY-MM')
+			USING ERRCODE = 'ST009', HINT = 'See settle.run_history, and call settle_drop_period() again if it shall go all the same.';
+	END IF;
+
+	FOR part IN SELECT * FROM settle.month_partitions(month) AS p LOOP
+		EXECUTE format('LOCK TABLE ONLY settle.%I IN ACCESS EXCLUSIVE MODE', part.parent);
+	END LOOP;
+	PERFORM settle.lock_unopened();
+	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', array_to_string(parts, ', '));
+	EXECUTE format('DROP TABLE %s', array_to_string(parts, ', '));
+	RETURN rows;
+END $$;
+COMMENT ON FUNCTION settle.drop_partitions(date, bigint) IS 'drops the partitions of a month; returns their numbers of rows by table. Error ST009 when the month has not just so many runs';
+
+CREATE FUNCTION settle_drop_period(period text, reason text, force boolean DEFAULT false, command_id uuid DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	month CONSTANT date := settle.parse_period(period);
+	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_drop_period',
+		jsonb_build_object('period', period, 'reason', reason, 'force', force));
+	runs bigint;
+	dropped jsonb;
+BEGIN
+	IF earlier IS NOT NULL THEN
+		RETURN earlier;
+	END IF;
+	IF btrim(coalesce(reason, '')) = '' THEN
+		RAISE EXCEPTION 'dropping a month needs a reason'
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is kept in settle.month_action.';
+	END IF;
+	IF force IS NULL THEN
+		RAISE EXCEPTION 'force must be true or false' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	-- Under an older snapshot a run that has just begun would not be seen, nor rows be counted that were just stored.
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'settle_drop_period() needs isolation level READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
+	PERFORM settle.lock_layout();
+	PERFORM FROM settle.month_partitions(month);
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'month % is not open', period
+			USING ERRCODE = 'ST003', DETAIL = 'It has no partitions that could be dropped.';
+	END IF;
+	runs := settle.runs_of(month);
+	PERFORM settle.refuse_unfinished(month);
+	IF NOT force THEN
+		PERFORM settle.refuse_needed(month);
+	END IF;
+	dropped := settle.execute_briefly(format('SELECT settle.drop_partitions(%L, %s)', month, runs), 'month ' || period);
+	INSERT INTO settle.month_action (period, action, rows, reason) VALUES (month, 'drop', dropped, settle_drop_period.reason);
+	PERFORM settle.command_finish(command_id, dropped);
+	RETURN dropped;
+END $$;
+COMMENT ON FUNCTION settle_drop_period(text, text, boolean, uuid) IS
+'drops the partitions of a month (YYYY-MM): its usage, adjustments, bills, lines and events are gone. Returns the numbers of their rows, {"usage": 5, …}, and records them in settle.month_action. Runs, their slices and skipped accounts stay.
+Refuses a month with a run that has not ended; without force => true also one that ended less than 12 months ago, or that has usage or adjustments and was not settled. For settle_admin.
+It needs its tables for a moment, so transactions that read or load any month must end: it tries again and again without keeping others waiting, for a minute (or lock_timeout).
+Errors: 22023 no reason, 55000 still needed, 55P03 in use, ST001 being settled, ST003 month not open, ST009 a run was stopped, failed or crashed, or came meanwhile, ST012 command id used otherwise';
 
 CREATE FUNCTION settle.change_buckets(present integer, wanted integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -303,7 +499,7 @@ END $$;
 COMMENT ON FUNCTION settle.refuse_unopened() IS 'error ST003 with the command to run, for rows of a month that is not open';
 
 -- What people load gets a default partition that never holds a row: only there can a row of a month that is not open be
--- answered with the command to run. Its price: opening a month waits for whoever reads all months at that moment.
+-- answered with the command to run. Its price: opening a month needs nobody to read all months at that moment.
 CREATE FUNCTION settle.create_unopened(parent text) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$

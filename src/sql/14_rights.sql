@@ -18,7 +18,7 @@ COMMENT ON FUNCTION settle.members(regclass) IS 'objects of the extension in pg_
 CREATE FUNCTION settle.rights() RETURNS TABLE (role_name text, class regclass, object_name text, privileges text)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	-- Nobody is given a write on bill, bill_line, outbox, run, run_slice, run_error, run_action or command.
+	-- Nobody is given a write on bill, bill_line, outbox, run, run_slice, run_error, run_action, month_action or command.
 	-- loaded_by and loaded_at of a load come from their defaults, and only settle_unload() says who took it back.
 	SELECT 'settle_operator', 'pg_class'::regclass, name, 'INSERT, UPDATE, DELETE'
 	FROM unnest(ARRAY['account_group', 'account', 'subscription', 'discount_grant', 'contact', 'usage', 'adjustment']) AS name
