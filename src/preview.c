@@ -142,6 +142,8 @@ settle_preview(PG_FUNCTION_ARGS)
 						 labels.lines[bill.lines[i].kind]);
 			break;
 		case OUTCOME_EMPTY:
+			warn(&bill);
+			break;
 		case OUTCOME_NOT_DUE:
 			break;
 	}

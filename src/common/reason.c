@@ -80,6 +80,10 @@ static const Entry entries[REASON_COUNT] = {
 		"the tax rate of product %1 or adjustment %2 is negative (0: not that one)", "A row of settle.tax is below 0."},
 	[REASON_CONDITION_NOT_MET] = {"CONDITION_NOT_MET", WARNING, "grant %1: the condition of discount %2 is not met",
 		"The discount was left out because the group is too small or the subscription too young."},
+	[REASON_UNPRICED_USAGE] = {"UNPRICED_USAGE", WARNING,
+		"%2 units of metric %1 are not charged: the account has no subscription in the month",
+		"Usage of the account's pool found no subscription in the month whose product could price it, so it was not "
+		"charged. A subscription is missing, or the usage belongs to another account."},
 	[REASON_GRANT_NOT_APPLICABLE] = {"GRANT_NOT_APPLICABLE", WARNING, "grant %1: discount %2 finds nothing to work on",
 		"The discount was left out because it is not valid in the month or the account is not charged for anything it "
 		"works on."},

@@ -36,8 +36,9 @@ typedef enum Reason {
 	REASON_INVALID_DISCOUNT,     /* percent not in (0, 100], amount not > 0, condition without minimum … */
 	REASON_UNKNOWN_TAX,
 	REASON_INVALID_TAX,          /* rate below 0 */
-	/* warnings: the bill is written */
+	/* warnings: the account is not skipped */
 	REASON_CONDITION_NOT_MET,    /* discount dropped */
+	REASON_UNPRICED_USAGE,       /* pool usage of an account without a subscription in the month */
 	REASON_GRANT_NOT_APPLICABLE, /* grant for a product the account is not charged for */
 	/* loading of usage */
 	REASON_MALFORMED,            /* a value that cannot be read */

@@ -56,7 +56,7 @@ lay_out(const Tariff *tariff, const Account *account)
 	layout.items = reserve(&layout.total, items, sizeof(Item));
 	layout.grants = reserve(&layout.total, grants, sizeof(AppliedGrant));
 	layout.grant_order = reserve(&layout.total, grants, sizeof(int32_t));
-	layout.warnings = reserve(&layout.total, grants, sizeof(Fault));
+	layout.warnings = reserve(&layout.total, grants + usage, sizeof(Fault));
 	items = grants == 0 ? 0 : items;
 	layout.chosen = reserve(&layout.total, items, sizeof(int32_t));
 	layout.weights = reserve(&layout.total, items, sizeof(int64_t));
@@ -222,5 +222,9 @@ rate_account(const Tariff *tariff, Period period, const Account *account, Worksp
 		fail(&work, REASON_OVERFLOW, 0, 0);
 		return OUTCOME_SKIP;
 	}
-	return work.charged ? OUTCOME_BILL : OUTCOME_EMPTY;
+	if (work.charged)
+		return OUTCOME_BILL;
+	/* Discounts on nothing are no news; usage that nobody pays is. */
+	bill->warning_count = work.unpriced;
+	return OUTCOME_EMPTY;
 }

@@ -76,6 +76,7 @@ typedef struct Work {
 	bool charged;     /* some line before discounts is not 0 */
 	bool by_product_sorted;
 	int32_t item_count, cell_count, grant_count, group_count;
+	int32_t unpriced; /* warnings of unpriced usage, the first of all */
 	Part *parts;      /* per subscription */
 	Cell *cells;      /* at most one per charge of each subscription */
 	Pool *pools;      /* per row of pool usage */

@@ -238,7 +238,7 @@ typedef struct Bill {
 
 typedef enum Outcome {
 	OUTCOME_NOT_DUE, /* closed and without anything in the month */
-	OUTCOME_EMPTY,   /* due, nothing to charge */
+	OUTCOME_EMPTY,   /* due, nothing to charge; there may be warnings */
 	OUTCOME_BILL,
 	OUTCOME_SKIP
 } Outcome;
@@ -256,7 +256,7 @@ typedef struct Workspace {
 /* Bytes rate_account() may need for this account: an upper bound, linear in its rows. */
 size_t rate_space(const Tariff *tariff, const Account *account);
 
-/* Rates one account. OUTCOME_SKIP fills *fault, OUTCOME_BILL fills *bill. */
+/* Rates one account. OUTCOME_SKIP fills *fault, OUTCOME_BILL fills *bill, OUTCOME_EMPTY only its warnings. */
 Outcome rate_account(const Tariff *tariff, Period period, const Account *account, Workspace *workspace, Bill *bill,
 					 Fault *fault);
 

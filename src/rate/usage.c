@@ -262,7 +262,8 @@ add_cells(Work *work, int32_t index, PoolRows rows)
 
 /*
  * Spreads one row of pool usage: what the participants' own usage left of their allowances takes it in, in order, and
- * the last one is charged for the rest. One participant without limit makes the pool free; so does having none.
+ * the last one is charged for the rest. One participant without limit makes the pool free; so does having none, which
+ * warn_unpriced() tells if it is not meant.
  */
 static bool
 spread_pool(Work *work, const Pool *pool, const Usage *usage)
@@ -373,6 +374,25 @@ overflow:
 				work->account->subscriptions[cell->part].subscription_id);
 }
 
+/*
+ * Usage of the pool is priced by the subscriptions of the month. Where there is none it cannot be charged, which is worth
+ * a word: a subscription whose product has no charge for the metric makes it free on purpose, nobody does not.
+ */
+static void
+warn_unpriced(Work *work, PoolRows rows)
+{
+	Bill *bill = work->bill;
+
+	for (int32_t i = 0; i < work->account->subscription_count; i++)
+		if (work->parts[i].days > 0)
+			return;
+	for (int32_t i = 0; i < rows.count; i++)
+		if (rows.usage[i].quantity > 0)
+			bill->warnings[bill->warning_count++] =
+				(Fault){REASON_UNPRICED_USAGE, rows.usage[i].metric_id, rows.usage[i].quantity};
+	work->unpriced = bill->warning_count;
+}
+
 bool
 usage_rate(Work *work)
 {
@@ -381,6 +401,7 @@ usage_rate(Work *work)
 	if (!check_rows(work))
 		return false;
 	rows = find_pool(work);
+	warn_unpriced(work, rows);
 	for (int32_t i = 0; i < work->account->subscription_count; i++)
 		if (work->parts[i].product != NULL && !add_cells(work, i, rows))
 			return false;

@@ -42,7 +42,7 @@ CREATE TYPE settle.slice_state AS ENUM ('pending', 'running', 'done');
 COMMENT ON TYPE settle.slice_state IS 'progress of one bucket of a run';
 
 CREATE TYPE settle.severity AS ENUM ('error', 'warning');
-COMMENT ON TYPE settle.severity IS 'error = the account was skipped and has no bill, warning = it was billed but something was left out';
+COMMENT ON TYPE settle.severity IS 'error = the account was skipped and has no bill, warning = it was not, but something was left out';
 
 CREATE TYPE settle.error_status AS ENUM ('open', 'resolved', 'ignored', 'failed');
 COMMENT ON TYPE settle.error_status IS 'what became of a skipped account: open = to be corrected and tried again, resolved = it has a bill now, ignored = it needs none, failed = given up';

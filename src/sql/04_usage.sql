@@ -14,7 +14,7 @@ CREATE TABLE settle.usage (
 ) PARTITION BY LIST (period);
 COMMENT ON TABLE settle.usage IS 'what was used; load with settle_ingest() or COPY. Unique per bucket (account_id, occurred_at, metric_id, event_id) unless the month was opened with dedup => false';
 COMMENT ON COLUMN settle.usage.account_id IS 'the account; usage of an unknown one is reported by the run';
-COMMENT ON COLUMN settle.usage.subscription_id IS 'the subscription that used it; 0 = the account''s pool';
+COMMENT ON COLUMN settle.usage.subscription_id IS 'the subscription that used it; 0 = the account''s pool, which the subscriptions of the month price; where there is none it is not charged, and reported as UNPRICED_USAGE';
 COMMENT ON COLUMN settle.usage.occurred_at IS 'when; its month in settle.time_zone is the period';
 COMMENT ON COLUMN settle.usage.quantity IS 'in the metric''s own unit, 0 or more';
 COMMENT ON COLUMN settle.usage.metric_id IS 'the metric';

@@ -118,12 +118,12 @@ CREATE TABLE settle.run_error (
 );
 CREATE INDEX run_error_by_run ON settle.run_error (run_id, account_id);
 COMMENT ON INDEX settle.run_error_by_run IS 'what happened to an account in a run';
-COMMENT ON TABLE settle.run_error IS 'accounts a run skipped (severity error) or billed with something left out (warning)';
+COMMENT ON TABLE settle.run_error IS 'accounts a run skipped (severity error) or settled with something left out (warning)';
 COMMENT ON COLUMN settle.run_error.error_id IS 'identifier';
 COMMENT ON COLUMN settle.run_error.run_id IS 'the run';
 COMMENT ON COLUMN settle.run_error.slice IS 'its slice';
 COMMENT ON COLUMN settle.run_error.account_id IS 'the account';
-COMMENT ON COLUMN settle.run_error.severity IS 'error = skipped, warning = billed';
+COMMENT ON COLUMN settle.run_error.severity IS 'error = skipped, warning = not skipped';
 COMMENT ON COLUMN settle.run_error.code IS 'reason code, a row of settle.reason';
 COMMENT ON COLUMN settle.run_error.message IS 'the reason with the ids in question';
 COMMENT ON COLUMN settle.run_error.context IS 'code DATABASE: SQLSTATE and message of the server';

@@ -6,7 +6,7 @@ CREATE VIEW settle.reason AS SELECT code, class, severity, help FROM settle.reas
 COMMENT ON VIEW settle.reason IS 'every reason code with its class (data or catalog), severity and meaning';
 COMMENT ON COLUMN settle.reason.code IS 'as in run_error and usage_parked';
 COMMENT ON COLUMN settle.reason.class IS 'data = the account''s own rows, catalog = the catalogue';
-COMMENT ON COLUMN settle.reason.severity IS 'error = the account is skipped, warning = it is billed';
+COMMENT ON COLUMN settle.reason.severity IS 'error = the account is skipped, warning = it is not';
 COMMENT ON COLUMN settle.reason.help IS 'what it means and what to do';
 
 CREATE VIEW settle.run_history AS

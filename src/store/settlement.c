@@ -219,6 +219,14 @@ typedef struct Chunk {
 	Amount *totals; /* by currency, in minor units: 128 bits cannot overflow here */
 } Chunk;
 
+static void
+record_warnings(Chunk *chunk, const Account *account, const Bill *bill)
+{
+	for (int32 i = 0; i < bill->warning_count; i++)
+		record_fault(chunk->settlement, account->account_id, bill->warnings[i]);
+	chunk->tally->warnings += bill->warning_count;
+}
+
 static bool
 rate_one(Chunk *chunk, int32 place)
 {
@@ -233,6 +241,7 @@ rate_one(Chunk *chunk, int32 place)
 		case OUTCOME_NOT_DUE:
 			return false;
 		case OUTCOME_EMPTY:
+			record_warnings(chunk, account, &bill);
 			chunk->tally->empty++;
 			return true;
 		case OUTCOME_SKIP:
@@ -243,9 +252,7 @@ rate_one(Chunk *chunk, int32 place)
 			break;
 	}
 
-	for (int32 i = 0; i < bill.warning_count; i++)
-		record_fault(settlement, account->account_id, bill.warnings[i]);
-	chunk->tally->warnings += bill.warning_count;
+	record_warnings(chunk, account, &bill);
 	chunk->tally->written++;
 	chunk->tally->lines += bill.line_count;
 	chunk->totals[bill.currency] += bill.total;

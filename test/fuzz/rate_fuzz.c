@@ -527,7 +527,7 @@ check_result(const Month *month, const Account *account, const Result *result, b
 			fuzz_fail("the outcome is one of four", __FILE__, __LINE__);
 	}
 	check_bill(month, account, &result->bill);
-	HOLD(result->bill.warning_count <= account->grant_count);
+	HOLD(result->bill.warning_count <= account->grant_count + account->usage_count);
 	for (int32_t i = 0; i < result->bill.warning_count; i++)
 	{
 		HOLD(reason_is_warning(result->bill.warnings[i].reason));

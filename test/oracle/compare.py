@@ -34,11 +34,11 @@ class Expected:
         except Skip as skip:
             self.outcome, self.errors = "skip", [("error", str(skip))]
             return
-        if bill is None:
+        self.errors = [("warning", *warning) for warning in bill.warnings]
+        if bill.is_empty:
             self.outcome = "empty"
             return
         self.outcome = "bill"
-        self.errors = [("warning", code, grant, discount) for code, grant, discount in bill.warnings]
         parts = bill.parts
         currency = rater.catalogue.currencies[found.account[1]]
         self.bill = [str(field) for field in (
@@ -57,7 +57,7 @@ def is_due(found, month):
 
 
 def read_error(row):
-    """A row of run_error as Expected has it; warnings name a grant and its discount."""
+    """A row of run_error as Expected has it; warnings name a grant and its discount, or a quantity and its metric."""
     _, severity, code, message = row
     if severity == "error":
         return severity, code
@@ -143,7 +143,7 @@ class Comparison:
                 expected = Expected(self.rater, found, self.due_on)
                 self.outcomes[expected.outcome] += 1
                 self.lines += len(expected.lines)
-                self.warnings += expected.outcome == "bill" and len(expected.errors)
+                self.warnings += expected.outcome != "skip" and len(expected.errors)
                 self.report(f"account {found.id}", compare(found, expected))
         counts = next(iter(rows(f"SELECT due, bills, empty, skips, warnings, lines FROM settle.run_history "
                                 f"WHERE run_id = {self.run_id}")))

@@ -97,7 +97,7 @@ class Rater:
 
     def rate(self, account, subscriptions, grants, adjustments, usage):
         """account: (group_id or None, currency or None, status) or None; the rest in tuples as stored.py reads them.
-        Returns a Bill, None for "empty", or raises Skip."""
+        Returns a Bill, one that is_empty with its warnings only, or raises Skip."""
         if account is None:
             raise Skip("UNKNOWN_ACCOUNT")
         group, code, _ = account
@@ -124,15 +124,20 @@ class Rater:
             relevant.append(self.read(currency, row, row[0] in named))
             self.recurring(bill, currency, relevant[-1], items)
         used = collect(self.catalogue, {s.id for s in relevant}, usage)
+        if not any(s.runs for s in relevant):
+            bill.warnings = [("UNPRICED_USAGE", quantity, metric) for (subscription, metric), (_, quantity) in sorted(used.items())
+                             if subscription == 0 and quantity > 0]
+        unpriced = list(bill.warnings)
         self.usage(bill, currency, relevant, used, items)
         self.adjustments(bill, adjustments)
         granted = read_grants(self.catalogue, code, sorted(grants))
         # as the C: lines of 0 are nothing to charge
-        empty = not any(line.amount for line in bill.lines)
+        bill.is_empty = not any(line.amount for line in bill.lines)
         apply(bill, self.month, currency, granted, items, size)
         self.tax(bill, items, adjustments)
-        if empty:
-            return None
+        if bill.is_empty:
+            bill.warnings = unpriced
+            return bill
         self.finish(bill, currency)
         return bill
 

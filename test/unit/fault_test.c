@@ -362,6 +362,42 @@ lookups(void)
 	rig_free(rig);
 }
 
+/* Usage of the pool that no subscription of the month is there to price: not charged, and said. */
+static void
+unpriced_usage(void)
+{
+	Rig *rig = rig_new(202405);
+	Product *product = rig_product(rig, 1, "0");
+
+	rig_charge(rig, product, 1, CHARGE_PER_UNIT, "1");
+	rig_product(rig, 2, "1000");
+	rig_discount(rig, 1, DISCOUNT_AMOUNT, "5");
+	rig_grant(rig, 1, 1, 2);
+	rig_use(rig, 0, 1, 77);
+	rig_use(rig, 0, 2, 0); /* nothing was used */
+	rig_use(rig, 0, 3, 5);
+	CHECK_INT(rig_rate(rig), OUTCOME_EMPTY);
+	CHECK_INT(rig->bill.warning_count, 2); /* none of the grant: there is no bill */
+	CHECK_INT(rig->bill.warnings[0].reason, REASON_UNPRICED_USAGE);
+	CHECK_INT(rig->bill.warnings[0].a, 1);
+	CHECK_INT(rig->bill.warnings[0].b, 77);
+	CHECK_INT(rig->bill.warnings[1].a, 3);
+	CHECK_INT(rig->bill.warnings[1].b, 5);
+
+	rig_adjust(rig, 1, 500, -1);
+	EXPECT_BILL(rig, 500); /* with a bill, the grant is told too, and last */
+	CHECK_INT(rig->bill.warning_count, 3);
+	CHECK_INT(rig->bill.warnings[2].reason, REASON_GRANT_NOT_APPLICABLE);
+
+	rig_subscribe(rig, 1, 1, 20240101, 20240501); /* one that has ended prices nothing of the pool */
+	EXPECT_BILL(rig, 500);
+	CHECK_INT(rig->bill.warning_count, 3);
+	rig_subscribe(rig, 2, 2, 20240531, DAY_MAX); /* one of the last day does, free as its product has no charge */
+	CHECK_INT(rig_rate(rig), OUTCOME_BILL);
+	CHECK_INT(rig->bill.warning_count, 0);
+	rig_free(rig);
+}
+
 /* Every code has a name, a help and a message, and messages are cut, not overrun. */
 static void
 reasons(void)
@@ -383,8 +419,8 @@ reasons(void)
 				  reason >= REASON_NO_PRICE && reason <= REASON_INVALID_TAX ? REASON_CLASS_CATALOG : REASON_CLASS_DATA);
 		warnings += reason_is_warning(reason);
 	}
-	CHECK_INT(warnings, 2);
-	CHECK(reason_is_warning(REASON_CONDITION_NOT_MET) && reason_is_warning(REASON_GRANT_NOT_APPLICABLE));
+	CHECK_INT(warnings, 3);
+	CHECK(reason_is_warning(REASON_UNPRICED_USAGE) && reason_is_warning(REASON_CONDITION_NOT_MET) && reason_is_warning(REASON_GRANT_NOT_APPLICABLE));
 	reason_message((Fault){REASON_UNKNOWN_PRODUCT, 7, -1234567890123}, text, sizeof(text));
 	CHECK_TEXT(text, "subscription 7 is of product -1234567890123, which does not exist");
 	CHECK_INT(reason_message((Fault){REASON_UNKNOWN_PRODUCT, 7, 8}, small, sizeof(small)), 4);
@@ -406,6 +442,7 @@ main(void)
 	discount_checks();
 	increments();
 	lookups();
+	unpriced_usage();
 	reasons();
 	return check_done();
 }
