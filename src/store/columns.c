@@ -11,14 +11,28 @@
 #include "store/columns.h"
 #include "store/leaves.h"
 
+/* Somebody's quote_all_identifiers shall not make a type another one. */
+static void
+remove_quotes(char *name)
+{
+	char *to = name;
+
+	for (const char *from = name; *from != '\0'; from++)
+		if (*from != '"')
+			*to++ = *from;
+	*to = '\0';
+}
+
 /* With its modifier, which can round or cut; types of the server's own without their schema, whatever is on the path. */
 static const char *
 type_name(const FormData_pg_attribute *attribute)
 {
 	static const char server[] = "pg_catalog.";
-	const char *name = format_type_extended(attribute->atttypid, attribute->atttypmod,
-											FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	char *name = format_type_extended(attribute->atttypid, attribute->atttypmod,
+									  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 
+	if (quote_all_identifiers)
+		remove_quotes(name);
 	return strncmp(name, server, strlen(server)) == 0 ? name + strlen(server) : name;
 }
 

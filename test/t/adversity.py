@@ -175,6 +175,9 @@ class Adversity(Disturb):
                                 .replace("'evil'", "evil, pg_catalog"))
             code, out, errors = finish(self.server.begin(RUN, f"dbname={self.database} {UNBOUND}"))
             self.tests.equal((code, out), (0, "1"), f"{name}: the run completes {errors}")
+            code, out, errors = finish(self.server.begin("SELECT count(*) > 0 FROM settle_preview(1, '2024-05')",
+                                                         f"dbname={self.database} {UNBOUND}"))
+            self.tests.equal((code, out), (0, "t"), f"{name}: so does a preview {errors}")
             for setting in settings:
                 self.server.sql(f"ALTER DATABASE {self.database} RESET {setting};"
                                 f" ALTER ROLE postgres IN DATABASE {self.database} RESET {setting}")

@@ -178,7 +178,7 @@ class Survive(Disturb):
     def test_2_storm(self):
         """One run is struck again and again, whoever leads it; sometimes so fast that it has to be given up."""
         all_given_up = 0
-        for point in range(max(self.options.points // 4, 1)):
+        for point in range(max(self.options.points * 2 // 5, 1)):
             name = f"storm, point {point}"
             began = time.monotonic()
             self.clone()
