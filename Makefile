@@ -9,13 +9,13 @@ MODULE_big = settle
 
 OBJS = \
 	src/settle.o src/guc.o src/api.o src/launcher.o src/functions.o src/quote.o src/preview.o \
-	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/payload.o \
+	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/payload.o src/common/frame.o \
 	src/rate/tariff.o src/rate/recurring.o src/rate/usage.o src/rate/discount.o src/rate/tax.o src/rate/bill.o src/rate/quote.o \
 	src/batch/run.o src/batch/leader.o src/batch/worker.o src/batch/slice.o src/batch/chunk.o src/batch/retry.o src/batch/skip.o \
 	src/batch/log.o src/batch/command.o src/batch/progress.o \
 	src/store/sql.o src/store/reader.o src/store/collect.o src/store/groups.o src/store/catalog.o src/store/writer.o src/store/origin.o src/store/settlement.o src/store/results.o src/store/void.o \
 	src/store/leaves.o src/store/columns.o src/store/ingest.o src/store/verify.o src/store/seen.o src/store/matching.o \
-	src/outbox/emit.o
+	src/outbox/emit.o src/outbox/plugin.o
 
 SQL_PARTS = $(sort $(wildcard src/sql/*.sql))
 DATA_built = settle--1.0.sql

@@ -91,6 +91,10 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
 	find_postgres && [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say pgtap
 	command -v clang >/dev/null || say clang
+	pkg-config --exists rdkafka 2>/dev/null || say librdkafka-dev
+	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
+	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
+	pkg-config --exists inih 2>/dev/null || say libinih-dev
 	clang_sanitizes || say libclang-rt
 }
 
@@ -169,7 +173,7 @@ trap 'exit 143' TERM HUP
 copy_tree() {
 	mkdir -p "$1"
 	tar -C "$root" --exclude=./.git --exclude=./out --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
-		--exclude=./bench/build --exclude=./bench/generate --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
+		--exclude=./bench/build --exclude=./bench/generate --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
 		--exclude=./results --exclude='./regression.*' -cf - . | tar -C "$1" -xf -
 }
 

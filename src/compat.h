@@ -109,4 +109,25 @@ decode_date_time(char **field, int *ftype, int nf, int *dtype, struct pg_tm *tm,
 #define decode_date_time(field, ftype, nf, dtype, tm, fsec, tzp) DecodeDateTime(field, ftype, nf, dtype, tm, fsec, tzp)
 #endif
 
+/* ---- logical decoding (outbox/plugin.c) ---- */
+
+/* 15 put commit and prepare time into a union and tells skipped transactions; 17 took the wrapper off tuples. */
+#if PG_VERSION_NUM >= 150000
+#define txn_commit_time(txn) ((txn)->xact_time.commit_time)
+#else
+#define txn_commit_time(txn) ((txn)->commit_time)
+#endif
+#if PG_VERSION_NUM >= 170000
+#define change_new_tuple(change) ((change)->data.tp.newtuple)
+#else
+#define change_new_tuple(change) (&(change)->data.tp.newtuple->tuple)
+#endif
+#if PG_VERSION_NUM >= 150000
+#define output_plugin_sign_of_life(context) OutputPluginUpdateProgress(context, false)
+#define output_plugin_skipped_transaction(context) OutputPluginUpdateProgress(context, true)
+#else
+#define output_plugin_sign_of_life(context) OutputPluginUpdateProgress(context)
+#define output_plugin_skipped_transaction(context) OutputPluginUpdateProgress(context)
+#endif
+
 #endif

@@ -1,5 +1,5 @@
 -- ------------------------------------------------------------------------------------------------------------------
--- 14 Rights and dump
+-- 15 Rights and dump
 --
 -- settle.rights() is the one place that says who may write what and call what; a function without a row there is for
 -- settle_admin only. settle_init() creates the roles and grants, because roles belong to the cluster; the script itself

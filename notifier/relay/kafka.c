@@ -1,0 +1,522 @@
+/*
+ * kafka.c: what the relay asks of librdkafka (see kafka.h).
+ *
+ * A producer that has failed is never mended, but closed and opened again from the stored position: librdkafka before 2.3
+ * turns fatal after some disconnects, brokers forget idle transactional ids after a week, and both look like fencing. The
+ * replication slot is the lock between two relays, so being fenced is only a reason to look again who holds the slot.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "relay/envelope.h"
+#include "relay/kafka.h"
+
+#define CALL_TIMEOUT_MS 30000
+#define TRANSACTION_TIMEOUT_MS 60000
+#define MESSAGE_OVERHEAD 512 /* of a batch's and record's own bytes, generously */
+#define DEFAULT_MAX_VALUE 1000000
+
+static KafkaResult
+classify(rd_kafka_resp_err_t code)
+{
+	switch (code)
+	{
+		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+		case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+		case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+			return KAFKA_REFUSED;
+		default:
+			return KAFKA_BROKEN;
+	}
+}
+
+static KafkaResult
+fail(const char *what, rd_kafka_resp_err_t code, const char *text, Err *err)
+{
+	(void) err_set(err, "%s: %s (%s)", what, text, rd_kafka_err2name(code));
+	return classify(code);
+}
+
+static KafkaResult
+fail_error(const char *what, rd_kafka_error_t *error, Err *err)
+{
+	const KafkaResult result = fail(what, rd_kafka_error_code(error), rd_kafka_error_string(error), err);
+
+	rd_kafka_error_destroy(error);
+	return result;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+static void
+delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+	Kafka *kafka = opaque;
+
+	(void) client;
+	if (message->err != 0 && kafka->failed_delivery[0] == '\0')
+		snprintf(kafka->failed_delivery, sizeof(kafka->failed_delivery), "%s", rd_kafka_err2str(message->err));
+}
+
+static void
+write_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+	(void) client;
+	if (level <= 4)
+		log_warning("librdkafka", F_TEXT("facility", facility), F_TEXT("text", text));
+	else
+		log_debug("librdkafka", F_TEXT("facility", facility), F_TEXT("text", text));
+}
+
+static bool
+set(rd_kafka_conf_t *conf, const char *name, const char *value, Err *err)
+{
+	char reason[256];
+
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) == RD_KAFKA_CONF_OK)
+		return true;
+	return err_set(err, "kafka.%s = %s: %s", name, value, reason);
+}
+
+static bool
+set_defaults(const State *state, rd_kafka_conf_t *conf, Err *err)
+{
+	char buffer[32];
+
+	/* Enough for the broker to be late, little enough to stay small; the relay waits when it is full. */
+	snprintf(buffer, sizeof(buffer), "%d", 32768);
+	return set(conf, "queue.buffering.max.kbytes", buffer, err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
+		   set(conf, "linger.ms", "5", err) && set(conf, "compression.codec", "lz4", err) &&
+		   set(conf, "socket.nagle.disable", "true", err) && set(conf, "client.id", "settle-relay", err) &&
+		   (state->kafka_count == 0 || true);
+}
+
+static bool
+set_promises(const State *state, rd_kafka_conf_t *conf, Err *err)
+{
+	if (!set(conf, "enable.idempotence", "true", err) || !set(conf, "acks", "all", err) ||
+		!set(conf, "partitioner", "murmur2_random", err) || !set(conf, "delivery.report.only.error", "true", err))
+		return false;
+	if (state->settings->delivery == AT_LEAST_ONCE)
+		return set(conf, "message.timeout.ms", "0", err);
+	char timeout[32];
+	snprintf(timeout, sizeof(timeout), "%d", TRANSACTION_TIMEOUT_MS);
+	return set(conf, "transactional.id", state->position_key, err) && set(conf, "transaction.timeout.ms", timeout, err);
+}
+
+static rd_kafka_conf_t *
+make_conf(const State *state, bool producer, Err *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool made = !producer || set_defaults(state, conf, err);
+
+	for (size_t i = 0; made && i < state->kafka_count; i++)
+		made = set(conf, state->kafka[i].name, state->kafka[i].value, err);
+	if (made && producer)
+		made = set_promises(state, conf, err);
+	rd_kafka_conf_set_log_cb(conf, write_log);
+	if (made)
+		return conf;
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
+static KafkaResult
+create_topic(Kafka *kafka, const char *name, int partitions, bool compacted, Err *err)
+{
+	const Settings *settings = kafka->state->settings;
+	char reason[256];
+	char retention[32];
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, (int) settings->replication, reason, sizeof(reason));
+	if (topic == NULL)
+	{
+		(void) err_set(err, "topic %s: %s", name, reason);
+		return KAFKA_REFUSED;
+	}
+	snprintf(retention, sizeof(retention), "%lld", (long long) settings->retention_ms);
+	if (compacted)
+		(void) rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
+	else
+		(void) rd_kafka_NewTopic_set_config(topic, "retention.ms", retention);
+
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
+	rd_kafka_CreateTopics(kafka->client, &topic, 1, NULL, queue);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
+	KafkaResult result = KAFKA_OK;
+	rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+	const char *text = event ? rd_kafka_event_error_string(event) : "no answer";
+	if (event != NULL && code == 0)
+	{
+		size_t count;
+		const rd_kafka_topic_result_t **results =
+			rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+		code = rd_kafka_topic_result_error(results[0]);
+		text = rd_kafka_topic_result_error_string(results[0]);
+	}
+	if (code != 0 && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+	{
+		(void) err_set(err, "cannot create topic %s: %s", name, text ? text : rd_kafka_err2str(code));
+		result = classify(code);
+	}
+	else if (code == 0)
+		log_info("topic created", F_TEXT("topic", name), F_INT("partitions", partitions));
+	if (event != NULL)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_NewTopic_destroy(topic);
+	return result;
+}
+
+/* KAFKA_OK with *exists = false when the broker does not know the topic. */
+static KafkaResult
+look_up_topic(Kafka *kafka, rd_kafka_topic_t *topic, bool *exists, Err *err)
+{
+	const struct rd_kafka_metadata *metadata;
+	const rd_kafka_resp_err_t code = rd_kafka_metadata(kafka->client, 0, topic, &metadata, CALL_TIMEOUT_MS);
+
+	if (code != 0)
+		return fail(rd_kafka_topic_name(topic), code, rd_kafka_err2str(code), err);
+	const rd_kafka_resp_err_t topic_code = metadata->topic_cnt > 0 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+	*exists = topic_code == 0 && metadata->topics[0].partition_cnt > 0;
+	rd_kafka_metadata_destroy(metadata);
+	if (!*exists && topic_code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && topic_code != RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC &&
+		topic_code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && topic_code != 0)
+		return fail(rd_kafka_topic_name(topic), topic_code, rd_kafka_err2str(topic_code), err);
+	return KAFKA_OK;
+}
+
+static KafkaResult
+open_topic(Kafka *kafka, const char *name, int partitions, bool compacted, rd_kafka_topic_t **topic, Err *err)
+{
+	const int64_t give_up = clock_ms() + CALL_TIMEOUT_MS;
+	bool created = false;
+
+	*topic = rd_kafka_topic_new(kafka->client, name, NULL);
+	for (;;)
+	{
+		bool exists;
+		KafkaResult result = look_up_topic(kafka, *topic, &exists, err);
+
+		if (result != KAFKA_OK || exists)
+			return result;
+		if (!kafka->state->settings->create_topics)
+		{
+			(void) err_set(err, "topic %s does not exist; create it, or set topic.create = on", name);
+			return KAFKA_REFUSED;
+		}
+		if (!created)
+			result = create_topic(kafka, name, partitions, compacted, err);
+		if (result != KAFKA_OK)
+			return result;
+		created = true;
+		if (clock_ms() > give_up)
+		{
+			(void) err_set(err, "topic %s has no leader after %d s", name, CALL_TIMEOUT_MS / 1000);
+			return KAFKA_BROKEN;
+		}
+		rd_kafka_poll(kafka->client, 100);
+	}
+}
+
+/* The broker's limit for one topic; a broker that does not answer gets the usual one. */
+static size_t
+read_max_value(Kafka *kafka, const char *topic)
+{
+	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
+	size_t max_value = DEFAULT_MAX_VALUE;
+
+	rd_kafka_DescribeConfigs(kafka->client, &resource, 1, NULL, queue);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
+	if (event != NULL && rd_kafka_event_error(event) == 0)
+	{
+		size_t resources, entries;
+		const rd_kafka_ConfigResource_t **found =
+			rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &resources);
+		const rd_kafka_ConfigEntry_t **entry = resources > 0 ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
+
+		for (size_t i = 0; entry != NULL && i < entries; i++)
+			if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), "max.message.bytes") == 0 && rd_kafka_ConfigEntry_value(entry[i]))
+				max_value = (size_t) strtoull(rd_kafka_ConfigEntry_value(entry[i]), NULL, 10);
+	}
+	if (event != NULL)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_ConfigResource_destroy(resource);
+	return max_value;
+}
+
+static void
+find_max_value(Kafka *kafka)
+{
+	char own[32];
+	size_t own_size = sizeof(own);
+	const size_t bills = read_max_value(kafka, kafka->state->settings->topic_bills);
+	const size_t runs = read_max_value(kafka, kafka->state->settings->topic_runs);
+
+	kafka->max_value = bills < runs ? bills : runs;
+	if (rd_kafka_conf_get(rd_kafka_conf(kafka->client), "message.max.bytes", own, &own_size) == RD_KAFKA_CONF_OK &&
+		strtoull(own, NULL, 10) < kafka->max_value)
+		kafka->max_value = (size_t) strtoull(own, NULL, 10);
+	kafka->max_value -= kafka->max_value > MESSAGE_OVERHEAD ? MESSAGE_OVERHEAD : 0;
+}
+
+static KafkaResult
+open_topics(Kafka *kafka, Err *err)
+{
+	const Settings *settings = kafka->state->settings;
+	KafkaResult result = open_topic(kafka, settings->topic_bills, (int) settings->partitions, false, &kafka->bills, err);
+
+	if (result == KAFKA_OK)
+		result = open_topic(kafka, settings->topic_runs, 1, false, &kafka->runs, err);
+	if (result == KAFKA_OK)
+		result = open_topic(kafka, settings->topic_position, 1, true, &kafka->positions, err);
+	if (result == KAFKA_OK && settings->poison == POISON_DEAD_LETTER)
+		result = open_topic(kafka, settings->topic_dead_letter, 1, false, &kafka->dead_letters, err);
+	if (result == KAFKA_OK)
+		find_max_value(kafka);
+	return result;
+}
+
+KafkaResult
+kafka_open(State *state, Kafka **opened, Err *err)
+{
+	char reason[256];
+	rd_kafka_conf_t *conf = make_conf(state, true, err);
+
+	*opened = NULL;
+	if (conf == NULL)
+		return KAFKA_REFUSED;
+	Kafka *kafka = calloc(1, sizeof(Kafka));
+	kafka->state = state;
+	rd_kafka_conf_set_opaque(conf, kafka);
+	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+	kafka->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
+	if (kafka->client == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		free(kafka);
+		(void) err_set(err, "cannot make a Kafka producer: %s", reason);
+		return KAFKA_REFUSED;
+	}
+
+	KafkaResult result = open_topics(kafka, err);
+	if (result == KAFKA_OK && state->settings->delivery == EXACTLY_ONCE)
+	{
+		rd_kafka_error_t *error = rd_kafka_init_transactions(kafka->client, CALL_TIMEOUT_MS);
+		if (error != NULL)
+			result = fail_error("cannot start transactions", error, err);
+	}
+	if (result != KAFKA_OK)
+		kafka_close(kafka);
+	else
+		*opened = kafka;
+	return result;
+}
+
+void
+kafka_close(Kafka *kafka)
+{
+	if (kafka == NULL)
+		return;
+	(void) rd_kafka_purge(kafka->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_topic_t *const topics[] = {kafka->bills, kafka->runs, kafka->positions, kafka->dead_letters};
+	for (int i = 0; i < 4; i++)
+		if (topics[i] != NULL)
+			rd_kafka_topic_destroy(topics[i]);
+	rd_kafka_destroy(kafka->client);
+	free(kafka);
+}
+
+/* ---- position --------------------------------------------------------------------------------------------------- */
+
+/* Reads [from, to) of partition 0; keeps the last value under the key. */
+static KafkaResult
+scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const char *key, Position *position, bool *found,
+	 Err *err)
+{
+	const int64_t give_up = clock_ms() + CALL_TIMEOUT_MS;
+	rd_kafka_topic_partition_list_t *assignment = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(assignment, topic, 0)->offset = from;
+	(void) rd_kafka_assign(consumer, assignment);
+	rd_kafka_topic_partition_list_destroy(assignment);
+	for (;;)
+	{
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 200);
+
+		if (clock_ms() > give_up)
+		{
+			if (message != NULL)
+				rd_kafka_message_destroy(message);
+			(void) err_set(err, "topic %s does not answer; a transaction of another relay may still be open", topic);
+			return KAFKA_BROKEN;
+		}
+		if (message == NULL)
+			continue;
+		const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || message->offset + 1 >= to;
+		if (message->err == 0 && message->key_len == strlen(key) && memcmp(message->key, key, message->key_len) == 0)
+		{
+			*found = position_parse(message->payload, message->len, position);
+			if (!*found)
+			{
+				(void) err_set(err, "the record at offset %lld of %s is not a position of this release; see the manual",
+							   (long long) message->offset, topic);
+				rd_kafka_message_destroy(message);
+				return KAFKA_REFUSED;
+			}
+		}
+		else if (message->err != 0 && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && classify(message->err) == KAFKA_REFUSED)
+		{
+			const KafkaResult result = fail(topic, message->err, rd_kafka_message_errstr(message), err);
+			rd_kafka_message_destroy(message);
+			return result;
+		}
+		rd_kafka_message_destroy(message);
+		if (at_end)
+			return KAFKA_OK;
+	}
+}
+
+static rd_kafka_t *
+open_consumer(const State *state, Err *err)
+{
+	rd_kafka_conf_t *conf = make_conf(state, false, err);
+	char reason[256];
+
+	if (conf == NULL)
+		return NULL;
+	if (!set(conf, "group.id", "settle-relay-position", err) || !set(conf, "isolation.level", "read_committed", err) ||
+		!set(conf, "enable.partition.eof", "true", err) || !set(conf, "enable.auto.commit", "false", err) ||
+		!set(conf, "auto.offset.reset", "earliest", err) || !set(conf, "fetch.wait.max.ms", "10", err))
+	{
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
+	if (consumer == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		(void) err_set(err, "cannot make a Kafka consumer: %s", reason);
+	}
+	return consumer;
+}
+
+/* From the end backwards, in steps that grow: the topic is compacted, so the beginning is never far. */
+KafkaResult
+kafka_read_position(Kafka *kafka, const char *key, Position *position, bool *found, Err *err)
+{
+	const char *topic = kafka->state->settings->topic_position;
+	rd_kafka_t *consumer = open_consumer(kafka->state, err);
+	int64_t low, high;
+
+	*found = false;
+	if (consumer == NULL)
+		return KAFKA_REFUSED;
+	const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer, topic, 0, &low, &high, CALL_TIMEOUT_MS);
+	KafkaResult result = code == 0 ? KAFKA_OK : fail(topic, code, rd_kafka_err2str(code), err);
+	for (int64_t step = 200; result == KAFKA_OK && !*found && high > low; step *= 8)
+	{
+		const int64_t from = high - step > low ? high - step : low;
+
+		result = scan(consumer, topic, from, high, key, position, found, err);
+		if (from == low)
+			break;
+	}
+	(void) rd_kafka_consumer_close(consumer);
+	rd_kafka_destroy(consumer);
+	return result;
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------------------- */
+
+KafkaResult
+kafka_begin(Kafka *kafka, Err *err)
+{
+	kafka->failed_delivery[0] = '\0';
+	if (kafka->state->settings->delivery == EXACTLY_ONCE)
+	{
+		rd_kafka_error_t *error = rd_kafka_begin_transaction(kafka->client);
+		if (error != NULL)
+			return fail_error("cannot begin a transaction", error, err);
+	}
+	kafka->in_transaction = true;
+	return KAFKA_OK;
+}
+
+KafkaResult
+kafka_send(Kafka *kafka, rd_kafka_topic_t *topic, const char *key, size_t key_len, const char *value, size_t value_len,
+		   bool with_header, Err *err)
+{
+	static const char content_type[] = ENVELOPE_CONTENT_TYPE;
+	rd_kafka_vu_t fields[] = {
+		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *) value, value_len}},
+		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *) (key_len > 0 ? key : NULL), key_len}},
+		{.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"content-type", content_type, sizeof(content_type) - 1}},
+	};
+
+	for (;;)
+	{
+		rd_kafka_error_t *error = rd_kafka_produceva(kafka->client, fields, with_header ? 5 : 4);
+
+		if (error == NULL)
+			return KAFKA_OK;
+		if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			return fail_error("cannot send an event", error, err);
+		rd_kafka_error_destroy(error);
+		rd_kafka_poll(kafka->client, 10);
+		if (kafka->failed_delivery[0] != '\0')
+		{
+			(void) err_set(err, "an event was not delivered: %s", kafka->failed_delivery);
+			return KAFKA_BROKEN;
+		}
+	}
+}
+
+/* At least once: everything is delivered when nothing is on its way any more. */
+static KafkaResult
+flush(Kafka *kafka, Err *err)
+{
+	while (rd_kafka_flush(kafka->client, 1000) == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		if (kafka->failed_delivery[0] != '\0' || atomic_load(&kafka->state->stopping))
+			break;
+	if (kafka->failed_delivery[0] == '\0' && rd_kafka_outq_len(kafka->client) == 0)
+		return KAFKA_OK;
+	(void) err_set(err, "events were not delivered: %s", kafka->failed_delivery[0] ? kafka->failed_delivery : "no answer");
+	return KAFKA_BROKEN;
+}
+
+KafkaResult
+kafka_commit(Kafka *kafka, Err *err)
+{
+	kafka->in_transaction = false;
+	if (kafka->state->settings->delivery == AT_LEAST_ONCE)
+		return flush(kafka, err);
+	for (int tries = 0;; tries++)
+	{
+		rd_kafka_error_t *error = rd_kafka_commit_transaction(kafka->client, CALL_TIMEOUT_MS);
+
+		if (error == NULL)
+			return KAFKA_OK;
+		/* Calling it again goes on with the same commit; anything else is decided by the stored position. */
+		if (!rd_kafka_error_is_retriable(error) || tries == 5)
+			return fail_error("cannot commit", error, err);
+		rd_kafka_error_destroy(error);
+	}
+}
+
+void
+kafka_poll(Kafka *kafka)
+{
+	rd_kafka_poll(kafka->client, 0);
+}
