@@ -25,6 +25,7 @@ _PG_init(void)
 	guc_init();
 	origin_init();
 	batch_step = &settlement_step;
-	if (process_shared_preload_libraries_in_progress)
+	/* pg_upgrade starts the old server after it has read the next transaction id: nothing may be written there. */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 		launcher_register();
 }

@@ -12,6 +12,7 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
@@ -85,6 +86,8 @@ skip_refused(Chunk *chunk, int64 item)
 
 	reason_message((Fault){.reason = REASON_DATABASE, .a = item}, message, sizeof(message));
 	snprintf(context, sizeof(context), "%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
+	/* cut between characters: it is stored in a table */
+	context[pg_mbcliplen(context, (int) strlen(context), sizeof(context) - 1)] = '\0';
 	skip_record(chunk->slice->work.run->run_id, chunk->slice->range.slice, item, false, reason_code(REASON_DATABASE),
 				message, context);
 	chunk->tally.due++;
@@ -112,7 +115,8 @@ settle_chunk(void *arg)
 		skip_refused(chunk, first);
 	else
 		slice->ops->process(slice->step, slice->next, chunk->end, &chunk->tally);
-	if (chunk->tally.due != 0 || chunk->tally.skips != 0)
+	/* Skips that were taken back may balance new ones, which must not be met again from an old checkpoint. */
+	if (chunk->tally.due != 0 || chunk->tally.skips != 0 || chunk->forgotten > 0)
 		save_checkpoint(slice, &chunk->tally, last);
 }
 

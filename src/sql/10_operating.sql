@@ -281,8 +281,10 @@ BEGIN
 	FROM settle.command AS c WHERE c.command_id = settle_retry.command_id;
 	again := settle.skipped_accounts(found.run_id, coalesce(again, accounts),
 		CASE WHEN again IS NULL THEN '{open}' ELSE enum_range(NULL::settle.error_status) END);
-	retry := @extschema@.settle_run(to_char(found.period, 'YYYY-MM'), 'retry', accounts => again, wait => wait,
-		skip_limit => cardinality(again), release => found.release, command_id => command_id);
+	-- All arguments, by position and of the exact types: in a schema where others may create functions, one that fitted better
+	-- would run with the rights of the owner.
+	retry := @extschema@.settle_run(to_char(found.period, 'YYYY-MM'), 'retry'::text, NULL::integer, NULL::integer,
+		cardinality(again)::bigint, again, found.release, wait, false, command_id);
 	-- After it, because a run cannot be called in a transaction that has written; its own start is recorded by itself.
 	INSERT INTO settle.run_action (run_id, action, accounts, reason)
 	SELECT found.run_id, format('retry as run %s', retry), again, settle_retry.reason

@@ -12,7 +12,7 @@ SET DateStyle = 'ISO';
 SET settle.workers = 1; -- so that the order of things is the same every time
 CREATE EXTENSION settle;
 SELECT settle_init(2);
-SELECT settle_open_period(month) FROM unnest(ARRAY['2024-01', '2024-02', '2024-03', '2024-04', '2024-05']) AS month;
+SELECT settle_open_period(month) FROM unnest(ARRAY['2024-01', '2024-02', '2024-03', '2024-04', '2024-05', '2024-06']) AS month;
 INSERT INTO settle.currency VALUES ('KRW', 0, 10, 'down');
 INSERT INTO settle.metric VALUES (1, 'data_mb', 'MB');
 INSERT INTO settle.product (product_id, code, name, family, currency) VALUES (1, 'lte', 'LTE', 'mobile', 'KRW');
@@ -96,6 +96,27 @@ SELECT period, state, attempt, skips, adds_up, bills = stored AND stored = event
 DELETE FROM fault WHERE period = '2024-05-01';
 SELECT settle_run('2024-05') > 0 AS resumed;
 SELECT period, state, attempt, due, bills, skips, adds_up, stored, events FROM outcome WHERE period = '2024-05';
+
+-- a skip that is taken back for an account that is not due any more, and a new one in the same chunk: each counts once
+SELECT account_id AS left, lead(account_id) OVER (ORDER BY account_id) AS late FROM settle.account_b00 ORDER BY 1 LIMIT 1 \gset
+UPDATE settle.subscription SET product_id = 7 WHERE account_id IN (:left, :late);
+SELECT settle_run('2024-06', accounts => ARRAY[:left, :late], chunk_size => 1, skip_limit => 0);
+DELETE FROM settle.subscription WHERE account_id = :left;
+UPDATE settle.account SET status = 'closed' WHERE account_id = :left;
+SELECT settle_run('2024-06', accounts => ARRAY[:left, :late], chunk_size => 2, skip_limit => 0) > 0 AS resumed;
+\echo :LAST_ERROR_SQLSTATE
+SELECT settle_run('2024-06', accounts => ARRAY[:left, :late], skip_limit => 5) > 0 AS resumed;
+SELECT period, state, attempt, due, bills, skips, adds_up, stored, events FROM outcome WHERE period = '2024-06';
+SELECT account_id = :late AS late, code, status FROM settle.run_error JOIN settle.run USING (run_id) WHERE period = '2024-06-01';
+
+-- what the server says may be long, and in any language: it is cut between characters
+CREATE FUNCTION tell(row_account bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+	RAISE EXCEPTION 'x%', repeat('가나다', 100) USING ERRCODE = 'data_exception';
+END $$;
+ALTER TABLE settle.bill_2024_06 ADD CONSTRAINT meets_a_long_story CHECK (tell(account_id)) NOT VALID;
+SELECT settle_run('2024-06', accounts => '{150}') > 0 AS settled;
+SELECT octet_length(context) AS bytes, convert_from(convert_to(context, 'UTF8'), 'UTF8') = context AS cut_between_characters
+FROM settle.run_error JOIN settle.run USING (run_id) WHERE period = '2024-06-01' AND account_id = 150;
 
 -- the log of a run is what happened, in order
 SELECT regexp_replace(regexp_replace(line, '^\S+ \S+  ', ''), '\d+ ms', 'n ms') AS line

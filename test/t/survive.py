@@ -279,6 +279,25 @@ class Survive(Disturb):
         self.tests.equal(self.value("SELECT state || ' ' || attempt FROM settle.run"), "stopped 1", f"{name}: it is stopped")
         self.resume(name)
 
+    def test_5_binary_upgrade(self):
+        """pg_upgrade starts the old server once it knows where transaction ids go on: a run must not take any then."""
+        name = "a run that the server was stopped in for pg_upgrade"
+
+        def blow(_):
+            if self.states() != "running":
+                return False
+            self.server.stop()
+            return True
+
+        finish(self.strike("settle leader", blow, RUN.replace("100", "5"), share=0.3))
+        self.server.start("start", "-o", "-b")
+        time.sleep(1.5)
+        self.tests.equal(self.value("SELECT state || ' ' || attempt FROM settle.run"), "running 1",
+                         f"{name}: it does not go on in binary upgrade mode")
+        self.server.stop()
+        self.server.start()
+        self.goes_on(name)
+
     def test_6_idle(self):
         """Nothing holds a connection while idle, also after it has looked into every database."""
         name = "the idle launcher"
