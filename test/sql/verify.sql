@@ -145,6 +145,11 @@ DELETE FROM settle.bill_line WHERE account_id = 12;
 SELECT * FROM wrong;
 ROLLBACK;
 BEGIN;
+\echo line numbers that only sum up as they should: 2, 2, 2
+UPDATE settle.bill_line SET line_no = 2 WHERE account_id = (SELECT min(account_id) FROM (SELECT account_id FROM settle.bill_line GROUP BY account_id HAVING count(*) = 3) AS three);
+SELECT promise, broken FROM wrong;
+ROLLBACK;
+BEGIN;
 \echo lines of nobody, and of a revision that does not exist
 INSERT INTO settle.bill_line (account_id, amount, period, line_no, kind, revision) VALUES (777, 5, '2024-05-01', 1, 'usage', 0), (777, 5, '2024-05-01', 2, 'usage', 0), (9, 5, '2024-05-01', 1, 'usage', 3);
 SELECT * FROM wrong;
@@ -246,6 +251,8 @@ SELECT * FROM wrong;
 UPDATE settle.run SET state = 'running' WHERE run_id = 3;
 SELECT detail FROM wrong;
 \echo but what it has passed is
+UPDATE settle.run_slice SET done_through = 29 WHERE run_id = 3 AND slice = settle_bucket(30);
+SELECT * FROM names;
 UPDATE settle.run_slice SET done_through = 30 WHERE run_id = 3 AND slice = settle_bucket(30);
 SELECT * FROM names;
 ROLLBACK;
