@@ -165,6 +165,7 @@ read_request(FunctionCallInfo fcinfo, RunRequest *request)
 						errhint("Use 'final', 'retry' or 'dry'.")));
 	request->period = read_period(fcinfo, zone);
 	request->workers = (int) read_number(fcinfo, ARG_WORKERS, "workers", default_workers(), 1, 64);
+	request->workers_given = !PG_ARGISNULL(ARG_WORKERS);
 	request->chunk_size = (int) read_number(fcinfo, ARG_CHUNK_SIZE, "chunk_size", guc_chunk_size, 1, 1000000);
 	request->chunk_size_given = !PG_ARGISNULL(ARG_CHUNK_SIZE);
 	request->skip_limit = read_number(fcinfo, ARG_SKIP_LIMIT, "skip_limit", guc_skip_limit, 0, PG_INT64_MAX);
@@ -263,7 +264,8 @@ notice_progress(Watch *watch, int64 run_id)
 	watch->noticed_ms = now;
 
 	const uint64 elapsed_ms = Max(now - watch->started_ms, 1);
-	const uint64 rate = (due - watch->due_at_start) * 1000 / elapsed_ms;
+	/* Skips that are tried again are taken back first. */
+	const uint64 rate = due > watch->due_at_start ? (due - watch->due_at_start) * 1000 / elapsed_ms : 0;
 	const uint64 percent = expected == 0 ? 0 : due * 100 / expected;
 	char left[32] = "unknown";
 
@@ -363,6 +365,8 @@ wait_for_run(Watch *watch, bool wait)
 				raise_stopped(run_id);
 				break;
 			case REPLY_REPEATED:
+				if (wait && failure.sqlstate != 0)
+					raise_failure(&failure, 0);
 				ereport(NOTICE, (errmsg("this command was executed before, as run " INT64_FORMAT, run_id)));
 				return run_id;
 			case REPLY_COMPLETED:

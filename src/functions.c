@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "common/payload.h"
+#include "batch/run.h"
 #include "common/reason.h"
 #include "outbox/emit.h"
 #include "store/bucket.h"
@@ -30,6 +31,8 @@ PG_FUNCTION_INFO_V1(settle_usage_digest);
 PG_FUNCTION_INFO_V1(settle_group_size);
 PG_FUNCTION_INFO_V1(settle_reasons);
 PG_FUNCTION_INFO_V1(settle_emit_released);
+PG_FUNCTION_INFO_V1(settle_lock_period);
+PG_FUNCTION_INFO_V1(settle_unlock_period);
 PG_FUNCTION_INFO_V1(settle_payload_number);
 PG_FUNCTION_INFO_V1(settle_library);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
@@ -93,6 +96,30 @@ settle_reasons(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+static Period
+period_of(DateADT day)
+{
+	const Ymd ymd = ymd_from_day(day);
+
+	return ymd_period(ymd.year, ymd.month);
+}
+
+Datum
+settle_lock_period(PG_FUNCTION_ARGS)
+{
+	sql_enter();
+	const bool locked = run_keep_away(period_of(PG_GETARG_DATEADT(0)));
+	sql_leave();
+	PG_RETURN_BOOL(locked);
+}
+
+Datum
+settle_unlock_period(PG_FUNCTION_ARGS)
+{
+	run_let_in(period_of(PG_GETARG_DATEADT(0)));
+	PG_RETURN_VOID();
 }
 
 Datum

@@ -7,7 +7,7 @@
  * each, and ends. After that the launcher sleeps, so nothing holds a connection while idle.
  *
  * A run that crashes the server would do so again and again: run_count_crash() ends that at the second crash in a row
- * without progress.
+ * without progress. A shutdown in order is no crash.
  */
 #include "compat.h"
 
@@ -17,13 +17,16 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_control.h"
 #include "catalog/pg_database.h"
 #include "commands/extension.h"
+#include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -84,9 +87,32 @@ settle_launcher_main(Datum unused)
 	}
 }
 
+/*
+ * Whether the server comes from a shutdown in order. Shared memory is set up once at the postmaster's start, when the
+ * control file still says how the last one ended, and again after each crash. Children inherit the answer.
+ */
+static bool after_shutdown;
+static shmem_startup_hook_type next_shmem_startup_hook;
+
+static void
+look_at_last_end(void)
+{
+	static int starts;
+	bool crc_ok;
+
+	if (next_shmem_startup_hook != NULL)
+		next_shmem_startup_hook();
+	ControlFileData *control = get_controlfile(DataDir, &crc_ok);
+	after_shutdown = starts++ == 0 && crc_ok && control->state == DB_SHUTDOWNED;
+	pfree(control);
+}
+
 void
 launcher_register(void)
 {
+	next_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = look_at_last_end;
+
 	BackgroundWorker worker = {
 		.bgw_name = "settle launcher",
 		.bgw_type = "settle launcher",
@@ -179,9 +205,12 @@ has_settle(void)
 	return found;
 }
 
-/* Starts the leader; it needs our segment until it has attached, which its first reply or its end tells. */
+/*
+ * Starts the leader; it needs our segment until it has attached, which its first reply or its end tells. With `to_its_end`
+ * waits for that, because another run of the same month comes next.
+ */
 static void
-resume(const RunRequest *request)
+resume(const RunRequest *request, bool to_its_end)
 {
 	dsm_segment *segment = shared_create(request, NULL, NULL);
 	RunShared *shared = dsm_segment_address(segment);
@@ -195,7 +224,7 @@ resume(const RunRequest *request)
 		pid_t pid;
 
 		if (GetBackgroundWorkerPid(leader, &pid) == BGWH_STOPPED ||
-			shared_read_reply(shared, &run_id, &failure) != REPLY_NONE)
+			(!to_its_end && shared_read_reply(shared, &run_id, &failure) != REPLY_NONE))
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, wait_event_of("SettleLauncher"));
 		ResetLatch(MyLatch);
@@ -220,13 +249,13 @@ settle_resume_main(Datum database)
 
 	sql_begin("settle: looking for crashed runs");
 	MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-	const int count = run_list_crashed(&requests);
+	const int count = run_list_crashed(after_shutdown, &requests);
 	MemoryContextSwitchTo(before);
 	sql_commit();
 	for (int i = 0; i < count; i++)
 	{
 		ereport(LOG, (errmsg("settle resumes run " INT64_FORMAT, requests[i].resume_run_id)));
-		resume(&requests[i]);
+		resume(&requests[i], i + 1 < count && requests[i + 1].period.from == requests[i].period.from);
 	}
 	proc_exit(0);
 }

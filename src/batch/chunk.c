@@ -94,6 +94,35 @@ skip_refused(Chunk *chunk, int64 item)
 	chunk->tally.skips++;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64 left = *(const int64 *) a;
+	const int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* The chunk's items that were skipped before: their old rows go, and they are judged anew. */
+static int64
+forget_skips(const OpenSlice *slice, int64 end)
+{
+	const SliceRange *range = &slice->range;
+	int count = 0;
+
+	if (range->again_count == 0)
+		return 0;
+	int64 *items = palloc((end - slice->next) * sizeof(int64));
+	for (int64 place = slice->next; place < end; place++)
+	{
+		const int64 id = slice->ops->item_id(slice->step, place);
+
+		if (bsearch(&id, range->again, range->again_count, sizeof(int64), compare_ids) != NULL)
+			items[count++] = id;
+	}
+	return skip_forget(slice->work.run->run_id, range->slice, items, count);
+}
+
 static void
 settle_chunk(void *arg)
 {
@@ -106,9 +135,7 @@ settle_chunk(void *arg)
 	chunk->fence = lock_slice(slice);
 	if (chunk->fence != FENCE_MINE)
 		return;
-	chunk->forgotten = 0;
-	if (slice->range.again_count > 0)
-		chunk->forgotten = skip_forget(slice->work.run->run_id, slice->range.slice, first, last);
+	chunk->forgotten = forget_skips(slice, chunk->end);
 	chunk->tally.due -= chunk->forgotten;
 	chunk->tally.skips -= chunk->forgotten;
 	if (chunk->refused != NULL)

@@ -126,9 +126,31 @@ note_crash(const RunShared *shared)
 
 	sql_begin("settle: looking for a run to resume");
 	if (resumable(shared, &run_id))
-		go_on = run_count_crash(run_id, shared->request.automatic);
+		go_on = run_count_crash(run_id, &shared->request);
 	sql_commit();
 	return go_on;
+}
+
+/* How a run that a command started has ended, for the caller who repeats the command; nothing for one that goes on. */
+static void
+report_outcome(RunShared *shared, int64 run_id)
+{
+	SqlParams params = {0};
+
+	sql_add_int8(&params, run_id);
+	if (sql_execute("SELECT state::text, message FROM settle.run WHERE run_id = $1 AND state IN ('stopped', 'failed')",
+					&params) == 0)
+		return;
+	const char *state = sql_text(0, 1);
+	const char *message = sql_text(0, 2);
+	ErrorData outcome = {
+		.sqlerrcode = ERRCODE_SETTLE_RUN_STOPPED,
+		.message = psprintf("run " INT64_FORMAT ", which this command started, has %s%s%s", run_id, state,
+							message ? ": " : "", message ? message : ""),
+		.hint = "Call settle_run with a new command id to go on.",
+	};
+
+	shared_fail(shared, &outcome);
 }
 
 /* Whether the command was executed before; then the caller gets the run of that time and nothing is done. */
@@ -142,23 +164,33 @@ is_repeat(RunShared *shared)
 		return false;
 	sql_begin("settle: looking for the command");
 	found = command_find(&shared->command_id, "settle_run", shared_arguments(shared), &run_id);
+	if (found)
+		report_outcome(shared, run_id);
 	sql_commit();
 	if (found)
 		shared_reply(shared, REPLY_REPEATED, run_id);
 	return found;
 }
 
-static void
-refuse_active(Period period)
+static int64
+find_active(Period period)
+{
+	sql_begin("settle: another run is active");
+	const int64 run_id = run_find_active(period);
+	sql_commit();
+	return run_id;
+}
+
+pg_noreturn static void
+refuse_active(Period period, int64 run_id)
 {
 	char month[16];
 
 	ymd_print_month(period.from, month);
-	sql_begin("settle: another run is active");
-	const int64 run_id = run_find_active(period);
-	if (run_id == 0) /* it is so young that its row is not committed */
-		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE), errmsg("%s is being settled already", month),
-						errhint("Watch it in settle.run_progress.")));
+	if (run_id == 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE), errmsg("%s is in use by another session", month),
+						errdetail("A run of it is about to begin, or a load of it is being taken back."),
+						errhint("Watch settle.run_progress, and try again.")));
 	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE),
 					errmsg("%s is being settled already, by run " INT64_FORMAT, month, run_id),
 					errhint("Watch it in settle.run_progress, or stop it with settle_stop(" INT64_FORMAT ").", run_id)));
@@ -306,6 +338,9 @@ end_run(const Crew *crew, RunState state, const char *message)
 	const Work work = work_of(crew);
 	Ending ending = {.crew = crew, .state = state, .message = message};
 
+	/* All is written: somebody's open transaction on the run's row must not make it fail now. */
+	process_wait_for_locks(true);
+
 	/* Where the database or server commits asynchronously, this one commit makes all chunks before it durable. */
 	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
 		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
@@ -350,6 +385,10 @@ settle_all(Crew *crew, void *step)
 		if (look.stop_requested || pg_atomic_read_u32(&crew->shared->stop) != 0)
 			return LOOP_STOPPED;
 		(void) release_lost_slices(crew);
+		/* Somebody else may hold the row of the slice that is left. */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, wait_event_of("SettleWorkers"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -368,29 +407,41 @@ open_run(RunShared *shared, Run **run)
 	record_command(shared, run_id);
 	load_counters(shared, run_id);
 	*run = run_load(run_id);
+	/* Before the commit: whoever sees the run running sees it alive. */
+	run_lock_alive((*run)->period, run_id);
 	batch_step->attach(step, *run);
 	return step;
 }
 
 /*
  * The period's lock. Two calls with the same command id may come at the same time: the one that is late waits until the
- * other's row says that it is a repeat. False when that is so.
+ * other's row says that it is a repeat, or that the month is busy with something else. False when it is a repeat.
  */
 static bool
 lock_period(RunShared *shared)
 {
-	for (int waits = 0;; waits++)
+	const Period period = shared->request.period;
+
+	for (;;)
 	{
-		holds_period = run_lock(shared->request.period);
+		holds_period = run_lock_period(period);
+		/* In this order: whoever held the period a moment ago has left its rows before. */
 		if (is_repeat(shared))
 			return false;
 		if (holds_period)
 			return true;
-		if (shared->arguments == 0 || waits == 50)
-			refuse_active(shared->request.period);
+		const int64 active = find_active(period);
+		if (shared->arguments == 0 || active != 0)
+		{
+			if (is_repeat(shared))
+				return false;
+			refuse_active(period, active);
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 100, wait_event_of("SettleCommand"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (pg_atomic_read_u32(&shared->stop) != 0)
+			ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STOPPED), errmsg("the call was cancelled before its run began")));
 	}
 }
 

@@ -20,8 +20,9 @@
 #include "errcodes.h"
 #include "store/sql.h"
 
-/* Users can take advisory locks of class 1 and 2 only. */
+/* Users can take advisory locks of class 1 and 2 only. settle.period_is_held() and run_is_alive() know these too. */
 #define LOCK_CLASS_PERIOD 0x5e77
+#define LOCK_CLASS_ALIVE 0x5e78
 
 static const char *const kind_names[] = {"final", "retry", "rebill", "dry"};
 static const char *const state_names[] = {"running", "stopped", "failed", "completed", "abandoned"};
@@ -59,22 +60,51 @@ period_tag(Period period)
 	return tag;
 }
 
+static const bool for_session = true;
+static const bool for_transaction = false;
+static const bool dont_wait = true;
+
 bool
-run_lock(Period period)
+run_lock_period(Period period)
 {
 	const LOCKTAG tag = period_tag(period);
-	const bool session_lock = true;
-	const bool dont_wait = true;
 
-	return LockAcquire(&tag, ExclusiveLock, session_lock, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, ExclusiveLock, for_session, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
-run_unlock(Period period)
+run_lock_alive(Period period, int64 run_id)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) period.from, (uint32) run_id, LOCK_CLASS_ALIVE);
+	/* Nobody takes it in another mode, so there is nothing to wait for. */
+	(void) LockAcquire(&tag, ShareLock, for_session, dont_wait);
+}
+
+bool
+run_keep_away(Period period)
+{
+	const LOCKTAG tag = period_tag(period);
+	SqlParams params = {0};
+
+	if (LockAcquire(&tag, ExclusiveLock, for_transaction, dont_wait) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	/* A worker may outlive its leader by the chunk it is in. */
+	sql_add_date(&params, period.from);
+	sql_execute("SELECT settle.has_live_run($1)", &params);
+	if (!sql_bool(0, 1))
+		return true;
+	run_let_in(period);
+	return false;
+}
+
+void
+run_let_in(Period period)
 {
 	const LOCKTAG tag = period_tag(period);
 
-	LockRelease(&tag, ExclusiveLock, true);
+	LockRelease(&tag, ExclusiveLock, for_transaction);
 }
 
 static void
@@ -85,11 +115,7 @@ add_accounts(SqlParams *params, const int64 *accounts, int count)
 		sql_add_null(params, INT8ARRAYOID);
 		return;
 	}
-	Datum *ids = palloc(Max(count, 1) * sizeof(Datum));
-	for (int i = 0; i < count; i++)
-		ids[i] = Int64GetDatum(accounts[i]);
-	sql_add(params, INT8ARRAYOID,
-			PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	sql_add_int8_array(params, accounts, count);
 }
 
 static void
@@ -129,20 +155,22 @@ run_find_resumable(const RunRequest *request, const int64 *accounts)
 }
 
 bool
-run_count_crash(int64 run_id, bool automatic)
+run_count_crash(int64 run_id, const RunRequest *request)
 {
 	SqlParams params = {0};
 
 	sql_add_int8(&params, run_id);
-	sql_add_bool(&params, automatic);
+	sql_add_bool(&params, request->automatic);
+	sql_add_bool(&params, request->after_shutdown);
 	/* The same count of chunks at two crashes in a row: the next attempt would only crash the server again. */
-	if (sql_execute("UPDATE settle.run SET crashes = crashes + 1, crashed_at_chunks = found.chunks, state = found.verdict,"
+	if (sql_execute("UPDATE settle.run SET crashes = crashes + (NOT $3)::int, state = found.verdict,"
+					" crashed_at_chunks = CASE WHEN $3 THEN crashed_at_chunks ELSE found.chunks END,"
 					" message = CASE found.verdict WHEN 'failed'"
 					"  THEN 'crashed twice at the same checkpoint, see the server''s log' END,"
 					" finished_at = CASE WHEN found.verdict <> 'running' THEN clock_timestamp() END"
 					" FROM (SELECT sum(s.chunks)::int8 AS chunks, (CASE WHEN NOT $2 THEN 'running'"
 					"   WHEN r.stop_requested THEN 'stopped'"
-					"   WHEN r.crashed_at_chunks = sum(s.chunks) THEN 'failed' ELSE 'running' END)::settle.run_state AS verdict"
+					"   WHEN NOT $3 AND r.crashed_at_chunks = sum(s.chunks) THEN 'failed' ELSE 'running' END)::settle.run_state AS verdict"
 					"  FROM settle.run AS r JOIN settle.run_slice AS s ON s.run_id = r.run_id"
 					"  WHERE r.run_id = $1 GROUP BY r.run_id) AS found"
 					" WHERE run_id = $1 AND state = 'running' RETURNING state::text, crashes",
@@ -151,13 +179,15 @@ run_count_crash(int64 run_id, bool automatic)
 
 	const char *state = sql_text(0, 1);
 	const int crashes = sql_int4(0, 2);
+	const char *stopped = strcmp(state, "stopped") == 0 ? "; it was asked to stop, so it is not resumed automatically" : "";
 	if (strcmp(state, "failed") == 0)
 		log_write(run_id, RUN_LOG_ERROR, LOG_NO_SLICE,
 				  "crashed twice at the same checkpoint and is not resumed automatically again; see the server's log,"
 				  " then call settle_run");
+	else if (request->after_shutdown)
+		log_write(run_id, RUN_LOG_INFO, LOG_NO_SLICE, "was interrupted by a shutdown of the server%s", stopped);
 	else
-		log_write(run_id, RUN_LOG_WARNING, LOG_NO_SLICE, "crashed (%d so far): its leader is gone%s", crashes,
-				  strcmp(state, "stopped") == 0 ? "; it was asked to stop, so it is not resumed automatically" : "");
+		log_write(run_id, RUN_LOG_WARNING, LOG_NO_SLICE, "crashed (%d so far): its leader is gone%s", crashes, stopped);
 	return strcmp(state, "running") == 0;
 }
 
@@ -174,7 +204,7 @@ run_find_active(Period period)
 }
 
 int
-run_list_crashed(RunRequest **requests)
+run_list_crashed(bool after_shutdown, RunRequest **requests)
 {
 	/*
 	 * One that is alive holds its period's lock, and its would-be second leader is turned away by that. From the second
@@ -183,7 +213,7 @@ run_list_crashed(RunRequest **requests)
 	 */
 	const int count = (int) sql_execute("SELECT run_id, period, kind::text, CASE WHEN crashes = 0 THEN workers ELSE 1 END"
 										" FROM settle.run"
-										" WHERE state = 'running' AND NOT settle.period_is_held(period) ORDER BY run_id",
+										" WHERE state = 'running' AND NOT settle.run_is_alive(run_id) ORDER BY period, run_id",
 										NULL);
 
 	*requests = palloc0(Max(count, 1) * sizeof(RunRequest));
@@ -194,10 +224,12 @@ run_list_crashed(RunRequest **requests)
 
 		request->resume_run_id = sql_int8(i, 1);
 		request->automatic = true;
+		request->after_shutdown = after_shutdown;
 		request->period = ymd_period(first.year, first.month);
 		if (!run_parse_kind(sql_text(i, 3), &request->kind))
 			elog(ERROR, "unexpected kind of run " INT64_FORMAT, request->resume_run_id);
 		request->workers = sql_int4(i, 4);
+		request->workers_given = true;
 		request->account_count = -1;
 	}
 	return count;
@@ -265,6 +297,7 @@ run_resume(int64 run_id, const RunRequest *request, const char *fingerprint)
 	sql_add_text(&params, fingerprint);
 	sql_add_bool(&params, request->force);
 	sql_add_int4(&params, request->workers);
+	params.nulls[3] = !request->workers_given;
 	sql_add_int8(&params, request->skip_limit);
 	params.nulls[4] = !request->skip_limit_given;
 	sql_add_int4(&params, request->chunk_size);
@@ -272,7 +305,7 @@ run_resume(int64 run_id, const RunRequest *request, const char *fingerprint)
 	sql_add_text(&params, request->release_auto ? "auto" : "manual");
 	params.nulls[6] = !request->release_given;
 	if (sql_execute("UPDATE settle.run SET attempt = attempt + 1, state = 'running', stop_requested = false,"
-					" message = NULL, finished_at = NULL, resumed_at = now(), workers = $4,"
+					" message = NULL, finished_at = NULL, resumed_at = now(), workers = coalesce($4, workers),"
 					" skip_limit = coalesce($5, skip_limit), chunk_size = coalesce($6, chunk_size),"
 					" release = coalesce($7, release), catalog_fingerprint = $2,"
 					" resumed_due = (SELECT sum(due) FROM settle.run_slice WHERE run_id = $1)"

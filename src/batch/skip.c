@@ -30,16 +30,17 @@ skip_record(int64 run_id, int slice, int64 item, bool warning, const char *code,
 }
 
 int64
-skip_forget(int64 run_id, int slice, int64 first_item, int64 last_item)
+skip_forget(int64 run_id, int slice, const int64 *items, int count)
 {
 	SqlParams params = {0};
 
+	if (count == 0)
+		return 0;
 	sql_add_int8(&params, run_id);
 	sql_add_int4(&params, slice);
-	sql_add_int8(&params, first_item);
-	sql_add_int8(&params, last_item);
+	sql_add_int8_array(&params, items, count);
 	return (int64) sql_execute("DELETE FROM settle.run_error WHERE run_id = $1 AND slice = $2"
-							   " AND account_id BETWEEN $3 AND $4 AND status = 'open'",
+							   " AND account_id = ANY ($3) AND status = 'open'",
 							   &params);
 }
 

@@ -70,8 +70,8 @@ typedef struct StepOps {
 extern void skip_record(int64 run_id, int slice, int64 item, bool warning, const char *code, const char *message,
 						const char *context);
 
-/* Takes back open skips of a slice's items in a range of ids, which are about to be tried again; returns how many. */
-extern int64 skip_forget(int64 run_id, int slice, int64 first_item, int64 last_item);
+/* Takes back the open skips of these items of a slice, which are about to be tried again; returns how many. */
+extern int64 skip_forget(int64 run_id, int slice, const int64 *items, int count);
 
 /* Items of a slice with an open skip up to a checkpoint, rising, in the current context; returns how many. */
 extern int skip_list(int64 run_id, int slice, int64 done_through, int64 **items);

@@ -138,6 +138,7 @@ work(RunShared *shared)
 	MemoryContextSwitchTo(before);
 	sql_commit();
 
+	run_lock_alive(run->period, run->run_id);
 	/* The row may be a newer attempt's by now; then nothing can be claimed, and that is right. */
 	run->attempt = shared->attempt;
 	(void) slice_loop(run, batch_step, step, shared, NULL, NULL);

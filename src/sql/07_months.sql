@@ -340,7 +340,7 @@ DECLARE
 BEGIN
 	SELECT * INTO found FROM settle.run
 	WHERE run.period = month AND state IN ('running', 'stopped', 'failed') ORDER BY run_id LIMIT 1;
-	IF found.state = 'running' AND settle.period_is_held(month) THEN
+	IF found.state = 'running' AND settle.run_is_alive(found.run_id) THEN
 		RAISE EXCEPTION '% is being settled, by run %', to_char(month, 'YYYY-MM'), found.run_id
 			USING ERRCODE = 'ST001', HINT = 'Watch it in settle.run_progress.';
 	ELSIF found.run_id IS NOT NULL THEN

@@ -145,8 +145,7 @@ DECLARE
 	query text;
 	batch record;
 	told timestamptz := clock_timestamp();
-	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_ingest',
-		jsonb_build_object('staging', staging::text, 'source', source));
+	earlier CONSTANT jsonb := settle.ingest_claim(command_id, staging::text, source);
 BEGIN
 	IF earlier IS NOT NULL THEN
 		SELECT e.* INTO load_id, rows_in, rows_stored, rows_duplicate, rows_parked
@@ -197,7 +196,7 @@ BEGIN
 	SET rows_in = settle_ingest.rows_in, rows_stored = settle_ingest.rows_stored,
 		rows_duplicate = settle_ingest.rows_duplicate, rows_parked = settle_ingest.rows_parked
 	WHERE l.load_id = settle_ingest.load_id;
-	PERFORM settle.command_finish(command_id, jsonb_build_object('load_id', load_id, 'rows_in', rows_in,
+	PERFORM settle.ingest_finish(command_id, jsonb_build_object('load_id', load_id, 'rows_in', rows_in,
 		'rows_stored', rows_stored, 'rows_duplicate', rows_duplicate, 'rows_parked', rows_parked));
 END $$;
 COMMENT ON FUNCTION settle_ingest(regclass, text, uuid) IS
@@ -214,6 +213,7 @@ DECLARE
 	month date;
 	batch record;
 	removed bigint := 0;
+	free boolean;
 	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_unload',
 		jsonb_build_object('load_id', load_id, 'reason', reason));
 BEGIN
@@ -238,10 +238,10 @@ BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION 'settle_unload() needs isolation level READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
-	-- No run may start or resume between the check for bills and our commit: it could bill what is about to go.
-	LOCK TABLE settle.run IN SHARE MODE;
 	PERFORM settle.set_bulk_origin(true);
 	FOR month IN SELECT m FROM settle.months_of('usage') AS m ORDER BY m LOOP
+		-- No run of the month may start or go on before our commit: it could bill what is about to go.
+		free := settle.lock_period(month);
 		-- An account is billed when its newest revision is not a void one. If any is, the error undoes the delete.
 		WITH gone AS (
 			DELETE FROM settle.usage AS u WHERE u.period = month AND u.load_id = load.load_id RETURNING u.account_id
@@ -254,11 +254,15 @@ BEGIN
 		)
 		SELECT (SELECT count(*) FROM gone) AS rows, (SELECT count(*) FROM billed) AS bills,
 			ARRAY(SELECT account_id FROM billed ORDER BY account_id LIMIT 5) AS accounts INTO batch;
-		CONTINUE WHEN batch.rows = 0;
+		IF batch.rows = 0 THEN
+			IF free THEN
+				PERFORM settle.unlock_period(month);
+			END IF;
+			CONTINUE;
+		END IF;
 
-		SELECT run_id INTO running FROM settle.run
-		WHERE run.period = month AND state = 'running' AND kind <> 'dry' AND settle.period_is_held(month) LIMIT 1;
-		IF FOUND THEN
+		IF NOT free THEN
+			SELECT run_id INTO running FROM settle.run WHERE run.period = month AND state = 'running' ORDER BY run_id DESC LIMIT 1;
 			RAISE EXCEPTION 'load % cannot be taken back while % is being settled', load.load_id, to_char(month, 'YYYY-MM')
 				USING ERRCODE = 'ST001', HINT = format('Wait for run %s, or stop it with settle_stop(%s).', running, running);
 		END IF;

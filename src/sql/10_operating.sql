@@ -44,6 +44,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.command_claim(uuid, text, jsonb, name) IS 'NULL when the caller shall execute the command (no id given, or a new one), else the outcome of the call that has done it. Error ST012: the id was used otherwise';
 
+-- settle_ingest() runs with the rights of its caller, who must not be able to write the journal of other commands.
+CREATE FUNCTION settle.ingest_claim(command_id uuid, staging text, source text) RETURNS jsonb
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, settle, pg_temp AS $$
+	SELECT settle.command_claim(command_id, 'settle_ingest', jsonb_build_object('staging', staging, 'source', source));
+$$;
+COMMENT ON FUNCTION settle.ingest_claim(uuid, text, text) IS 'settle.command_claim() for settle_ingest()';
+
+CREATE FUNCTION settle.ingest_finish(command_id uuid, outcome jsonb) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, settle, pg_temp AS $$
+	UPDATE settle.command SET outcome = ingest_finish.outcome
+	WHERE command.command_id = ingest_finish.command_id AND command.verb = 'settle_ingest'
+		AND command.called_by = session_user AND command.outcome IS NULL;
+$$;
+COMMENT ON FUNCTION settle.ingest_finish(uuid, jsonb) IS 'settle.command_finish() for settle_ingest()';
+
 CREATE FUNCTION settle.command_finish(command_id uuid, outcome jsonb) RETURNS void
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, settle, pg_temp AS $$
@@ -52,15 +69,36 @@ SET search_path = pg_catalog, settle, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION settle.command_finish(uuid, jsonb) IS 'records the outcome of a command that was claimed in this transaction; nothing without an id';
 
-CREATE FUNCTION settle.period_is_held(period date) RETURNS boolean
+-- Advisory locks of the classes of src/batch/run.c: 24183 (0x5e77) is the period's, 24184 (0x5e78) that of a run's
+-- processes. Those that SQL can take are of classes 1 and 2.
+CREATE FUNCTION settle.own_locks(class integer, period date) RETURNS SETOF oid
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
-	-- Class 0x5e77 is the lock of run_lock() in src/batch/run.c; advisory locks of SQL are of classes 1 and 2.
-	SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 24183 AND granted
+	SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = own_locks.class AND granted
 		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND classid = ((period - date '2000-01-01')::bigint & 4294967295)::oid)
+		AND (own_locks.period IS NULL OR classid = ((own_locks.period - date '2000-01-01')::bigint & 4294967295)::oid)
 $$;
-COMMENT ON FUNCTION settle.period_is_held(date) IS 'whether the leader of a run of that month is alive; a run that shows as running without one has crashed';
+COMMENT ON FUNCTION settle.own_locks(integer, date) IS 'run ids (low 32 bits; 0 for a period''s own lock) of the locks of runs that are held, of one month or all';
+
+CREATE FUNCTION settle.has_live_run(period date) RETURNS boolean
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$ SELECT EXISTS (SELECT FROM settle.own_locks(24184, has_live_run.period)) $$;
+COMMENT ON FUNCTION settle.has_live_run(date) IS 'whether a process of a run of that month is alive';
+
+CREATE FUNCTION settle.run_is_alive(run_id bigint) RETURNS boolean
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM settle.own_locks(24184, NULL) AS lock (id) WHERE id = (run_is_alive.run_id & 4294967295)::oid)
+$$;
+COMMENT ON FUNCTION settle.run_is_alive(bigint) IS 'whether a process of the run is alive; one that shows as running without any has crashed';
+
+CREATE FUNCTION settle.lock_period(period date) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_lock_period';
+COMMENT ON FUNCTION settle.lock_period(date) IS 'keeps runs of a month from starting until the transaction ends; false when one is alive';
+
+CREATE FUNCTION settle.unlock_period(period date) RETURNS void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_unlock_period';
+COMMENT ON FUNCTION settle.unlock_period(date) IS 'ends settle.lock_period() before the transaction does';
 
 CREATE FUNCTION settle.lock_run(run_id bigint) RETURNS settle.run
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -100,7 +138,7 @@ BEGIN
 	IF found.state <> 'running' THEN
 		RAISE EXCEPTION 'run % is not running but %', found.run_id, found.state USING ERRCODE = 'ST009';
 	END IF;
-	IF NOT settle.period_is_held(found.period) THEN
+	IF NOT settle.run_is_alive(found.run_id) THEN
 		RAISE EXCEPTION 'run % has crashed, so there is nothing to stop', found.run_id
 			USING ERRCODE = 'ST009', HINT = 'settle_run() goes on with it, settle_abandon() ends it.';
 	END IF;
@@ -167,7 +205,7 @@ BEGIN
 		RAISE EXCEPTION 'settle_abandon() needs isolation level READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
 	END IF;
 	found := settle.lock_run(run_id);
-	IF found.state = 'running' AND settle.period_is_held(found.period) THEN
+	IF found.state = 'running' AND settle.run_is_alive(found.run_id) THEN
 		RAISE EXCEPTION 'run % is running', found.run_id
 			USING ERRCODE = 'ST009', HINT = format('Stop it first with settle_stop(%s).', found.run_id);
 	END IF;
@@ -181,14 +219,15 @@ BEGIN
 				ELSE format('Its bills were taken back at %s.', found.voided_at) END;
 	END IF;
 
+	-- A worker may outlive its leader by the chunk it is in: this waits for that chunk, and fences the worker off.
+	UPDATE settle.run_slice SET attempt = attempt + 1, state = 'pending', worker_pid = NULL
+	WHERE run_slice.run_id = found.run_id AND state <> 'done';
 	IF void AND found.kind <> 'dry' THEN
 		voided := settle.void_bills(found.run_id);
 	END IF;
 	UPDATE settle.run SET state = 'abandoned', message = settle_abandon.reason,
 		finished_at = coalesce(finished_at, now()), voided_at = CASE WHEN void AND found.kind <> 'dry' THEN now() END
 	WHERE run.run_id = found.run_id;
-	UPDATE settle.run_slice SET state = 'pending', worker_pid = NULL
-	WHERE run_slice.run_id = found.run_id AND state = 'running';
 	INSERT INTO settle.run_action (run_id, action, reason)
 	VALUES (found.run_id, CASE WHEN void THEN 'void' ELSE 'abandon' END, settle_abandon.reason);
 	INSERT INTO settle.run_log (run_id, level, message) VALUES (found.run_id, 'warning',
@@ -244,6 +283,11 @@ BEGIN
 	END IF;
 	PERFORM settle.require_reason(reason, 'marking skipped accounts');
 	PERFORM settle.lock_run(run_id);
+	-- It may be trying them again at this moment.
+	IF settle.run_is_alive(run_id) THEN
+		RAISE EXCEPTION 'run % is running', settle_error_mark.run_id
+			USING ERRCODE = 'ST009', HINT = format('Wait for its end, or stop it with settle_stop(%s).', settle_error_mark.run_id);
+	END IF;
 	accounts := settle.skipped_accounts(run_id, accounts,
 		CASE WHEN accounts IS NULL THEN '{open}' ELSE enum_range(NULL::settle.error_status) END);
 	UPDATE settle.run_error AS e
@@ -255,13 +299,14 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(marked));
 	RETURN marked;
 END $$;
-COMMENT ON FUNCTION settle_error_mark(bigint, bigint[], text, text, uuid) IS 'says what became of skipped accounts of a run (NULL: all that are open): open, resolved, ignored or failed, and why; returns the number of rows. Only open ones are tried again. Errors: 22023 unknown status, no reason, or an account that was not skipped, ST008 no such run, ST009 none was skipped, ST012 command id used otherwise';
+COMMENT ON FUNCTION settle_error_mark(bigint, bigint[], text, text, uuid) IS 'says what became of skipped accounts of a run (NULL: all that are open): open, resolved, ignored or failed, and why; returns the number of rows. Only open ones are tried again. Errors: 22023 unknown status, no reason, or an account that was not skipped, ST008 no such run, ST009 none was skipped or the run is running, ST012 command id used otherwise';
 
 CREATE FUNCTION settle_retry(run_id bigint, accounts bigint[] DEFAULT NULL, reason text DEFAULT NULL, wait boolean DEFAULT true, command_id uuid DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
 	found settle.run;
+	earlier settle.command;
 	again bigint[];
 	retry bigint;
 BEGIN
@@ -270,17 +315,19 @@ BEGIN
 		RAISE EXCEPTION 'run % does not exist', coalesce(settle_retry.run_id::text, 'NULL')
 			USING ERRCODE = 'ST008', HINT = 'See settle.run_history.';
 	END IF;
-	IF found.kind = 'dry' OR found.state <> 'completed' THEN
+	SELECT * INTO earlier FROM settle.command AS c WHERE c.command_id = settle_retry.command_id;
+	IF earlier.command_id IS NOT NULL THEN
+		-- A repeat: its accounts are not open any more. settle_run() compares them, and all else, with those of the first call.
+		again := coalesce(accounts, CASE WHEN jsonb_typeof(earlier.arguments -> 'accounts') = 'array'
+			THEN ARRAY(SELECT jsonb_array_elements_text(earlier.arguments -> 'accounts')::bigint) END);
+	ELSIF found.kind = 'dry' OR found.state <> 'completed' THEN
 		RAISE EXCEPTION 'run % cannot be retried: it is % and %', found.run_id, found.kind, found.state
 			USING ERRCODE = 'ST009', HINT = CASE WHEN found.state <> 'completed' AND found.state <> 'abandoned'
 				THEN 'settle_run() goes on with it and tries what was skipped again.'
 				ELSE 'Use settle_run() for accounts without a bill.' END;
+	ELSE
+		again := settle.skipped_accounts(found.run_id, accounts, '{open}');
 	END IF;
-	-- The accounts of the first call are not open any more when it is repeated.
-	SELECT coalesce(accounts, ARRAY(SELECT jsonb_array_elements_text(c.arguments -> 'accounts')::bigint)) INTO again
-	FROM settle.command AS c WHERE c.command_id = settle_retry.command_id;
-	again := settle.skipped_accounts(found.run_id, coalesce(again, accounts),
-		CASE WHEN again IS NULL THEN '{open}' ELSE enum_range(NULL::settle.error_status) END);
 	-- All arguments, by position and of the exact types: in a schema where others may create functions, one that fitted better
 	-- would run with the rights of the owner.
 	retry := @extschema@.settle_run(to_char(found.period, 'YYYY-MM'), 'retry'::text, NULL::integer, NULL::integer,

@@ -14,7 +14,7 @@ SELECT run.run_id, run.period, run.kind, run.state, run.ordinal, run.attempt,
 	slices.due, slices.written AS bills, slices.empty, slices.skips, slices.warnings, slices.lines, slices.chunks,
 	slices.totals, run.created_at, run.resumed_at, run.finished_at, run.released_at, run.requested_by, run.message,
 	cardinality(run.accounts) AS pilot_accounts,
-	run.state = 'running' AND NOT settle.period_is_held(run.period) AS crashed
+	run.state = 'running' AND NOT settle.run_is_alive(run.run_id) AS crashed
 FROM settle.run
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(due), 0)::bigint AS due, coalesce(sum(written), 0)::bigint AS written,
@@ -57,7 +57,7 @@ SELECT run.run_id, run.period, run.kind, run.state, slice.slice, slice.state AS 
 	CASE WHEN run.state = 'running' AND rate.per_second > 0
 		THEN make_interval(secs => ceil((totals.expected - totals.due) / rate.per_second)) END AS time_left,
 	totals.skips AS run_skips,
-	run.state = 'running' AND NOT settle.period_is_held(run.period) AS crashed
+	run.state = 'running' AND NOT settle.run_is_alive(run.run_id) AS crashed
 FROM settle.run
 JOIN settle.run_slice AS slice USING (run_id)
 CROSS JOIN LATERAL (

@@ -184,7 +184,7 @@ BEGIN ATOMIC
 				CASE WHEN voided > 0 THEN format('Without a bill, because it was taken back: %s.', voided) END,
 				format('SELECT settle_run(%L); settles what is left.', to_char(month, 'YYYY-MM'))) END
 	FROM (SELECT string_agg(format('Run %s (%s) %s: %s bills so far.', h.run_id, h.kind,
-			CASE WHEN h.state <> 'running' THEN h.state::text WHEN settle.period_is_held(month) THEN 'is running' ELSE 'has crashed' END, h.bills), ' ' ORDER BY h.run_id) AS text
+			CASE WHEN h.state <> 'running' THEN h.state::text WHEN settle.run_is_alive(h.run_id) THEN 'is running' ELSE 'has crashed' END, h.bills), ' ' ORDER BY h.run_id) AS text
 		FROM settle.run_history AS h
 		WHERE h.period = month AND h.kind <> 'dry' AND h.state IN ('running', 'stopped', 'failed')) AS o;
 END;

@@ -214,7 +214,7 @@ BEGIN ATOMIC
 		FROM month WHERE name = 'last'
 	), unfinished AS MATERIALIZED (
 		SELECT r.run_id, r.kind, to_char(r.period, 'YYYY-MM') AS text,
-			CASE WHEN r.state <> 'running' THEN r.state::text WHEN settle.period_is_held(r.period) THEN 'is running' ELSE 'has crashed' END AS state
+			CASE WHEN r.state <> 'running' THEN r.state::text WHEN settle.run_is_alive(r.run_id) THEN 'is running' ELSE 'has crashed' END AS state
 		FROM settle.run AS r WHERE r.state IN ('running', 'stopped', 'failed')
 	)
 	SELECT 'catalogue', CASE WHEN count(empty) = 0 THEN 'ok' ELSE 'error' END,

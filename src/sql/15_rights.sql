@@ -35,14 +35,14 @@ BEGIN ATOMIC
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
 		'settle_retry', 'settle_abandon', 'settle_error_mark',
 		-- called by settle_ingest() in the name of its caller
-		'move_staged', 'command_claim', 'command_finish']) AS name
+		'move_staged', 'ingest_claim', 'ingest_finish']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',
 		-- called by these, by views and by settle_ingest() in the name of their caller
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
-		'group_size', 'run_group_size', 'period_is_held', 'sum_totals', 'add_totals', 'usage_digest',
+		'group_size', 'run_group_size', 'own_locks', 'has_live_run', 'run_is_alive', 'sum_totals', 'add_totals', 'usage_digest',
 		-- called by settle_doctor(), which looks with the eyes of its caller
 		'library', 'members', 'rights', 'doctor_setting', 'doctor_list', 'doctor_list_with', 'doctor_alter', 'doctor_table',
 		'doctor_server', 'doctor_setup', 'doctor_rights', 'doctor_time_zone', 'doctor_months', 'doctor_capacity', 'doctor_preload',

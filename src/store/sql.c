@@ -13,6 +13,7 @@
 #include "pgstat.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
@@ -70,6 +71,17 @@ sql_add_text(SqlParams *params, const char *value)
 		sql_add_null(params, TEXTOID);
 	else
 		sql_add(params, TEXTOID, CStringGetTextDatum(value));
+}
+
+void
+sql_add_int8_array(SqlParams *params, const int64 *values, int count)
+{
+	Datum *datums = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		datums[i] = Int64GetDatum(values[i]);
+	sql_add(params, INT8ARRAYOID,
+			PointerGetDatum(construct_array(datums, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 void

@@ -32,6 +32,8 @@ extern void sql_add_int4(SqlParams *params, int32 value);
 extern void sql_add_int8(SqlParams *params, int64 value);
 extern void sql_add_date(SqlParams *params, int32 day);
 extern void sql_add_text(SqlParams *params, const char *value); /* NULL pointer = SQL NULL */
+/* Copies the ids. */
+extern void sql_add_int8_array(SqlParams *params, const int64 *values, int count);
 extern void sql_add_bool(SqlParams *params, bool value);
 
 /* Transaction bracket of a worker. activity is what pg_stat_activity shows meanwhile. */

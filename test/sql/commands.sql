@@ -66,6 +66,17 @@ SELECT count(*) AS recorded FROM settle.command WHERE command_id = id(8);
 SELECT settle_open_period('2024-06') AS opened;
 SELECT settle_run('2024-06', command_id => id(8)) AS run;
 
+-- nobody but settle_ingest() writes the journal in the name of an operator
+CREATE ROLE settle_commands_op LOGIN;
+GRANT settle_operator TO settle_commands_op;
+SET SESSION AUTHORIZATION settle_commands_op;
+SELECT settle.command_claim(id(99), 'settle_run', '{}', 'postgres');
+SELECT settle.command_finish(id(99), '1');
+SELECT settle.ingest_finish(id(8), '4711');
+RESET SESSION AUTHORIZATION;
+SELECT outcome FROM settle.command WHERE command_id = id(8);
+DROP ROLE settle_commands_op;
+
 -- operating
 SELECT settle_release(1, 'checked', id(9)), settle_release(1, 'checked', id(9)) AS again;
 SELECT settle_release(1, 'checked once more', id(9));
@@ -81,6 +92,11 @@ SELECT settle_retry(1, command_id => id(11)) AS same_run;
 SELECT settle_retry(2, command_id => id(11));
 SELECT settle_retry(1, '{5}', command_id => id(11)) AS same_run;
 SELECT settle_retry(1, '{4}', command_id => id(11));
+SELECT settle_retry(1, command_id => id(9));
+-- whatever became of the run meanwhile
+UPDATE settle.run SET state = 'abandoned' WHERE run_id = 1;
+SELECT settle_retry(1, command_id => id(11)) AS same_run;
+UPDATE settle.run SET state = 'completed' WHERE run_id = 1;
 \set VERBOSITY sqlstate
 SELECT settle_abandon(2, 'no', command_id => id(12));
 \set VERBOSITY terse
