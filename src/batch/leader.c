@@ -329,7 +329,13 @@ write_end(void *arg)
 
 	if (ending->state == RUN_COMPLETED)
 		batch_step->complete(run);
-	run_finish(run, ending->state, ending->message);
+	const char *message = ending->message;
+	if (ending->state == RUN_STOPPED && !run_stop_requested(run))
+	{
+		message = "the call that waited for it was cancelled";
+		run_record_action(run->run_id, "stop", ending->crew->shared->caller, message);
+	}
+	run_finish(run, ending->state, message);
 }
 
 static void
@@ -447,6 +453,16 @@ lock_period(RunShared *shared)
 
 static Crew crew; /* one run per process */
 
+/* The caller may come back at once, and must not find the month held by a process that is about to end. */
+static void
+say_last_word(RunShared *shared, Reply reply, int64 run_id)
+{
+	if (holds_period)
+		run_unlock_all(shared->request.period, run_id);
+	holds_period = false;
+	shared_reply(shared, reply, run_id);
+}
+
 static void
 lead(RunShared *shared)
 {
@@ -479,11 +495,11 @@ lead(RunShared *shared)
 	{
 		case LOOP_DONE:
 			end_run(&crew, RUN_COMPLETED, NULL);
-			shared_reply(shared, REPLY_COMPLETED, run->run_id);
+			say_last_word(shared, REPLY_COMPLETED, run->run_id);
 			break;
 		case LOOP_STOPPED:
 			end_run(&crew, RUN_STOPPED, NULL);
-			shared_reply(shared, REPLY_STOPPED, run->run_id);
+			say_last_word(shared, REPLY_STOPPED, run->run_id);
 			break;
 		case LOOP_FENCED:
 			elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run->run_id);
@@ -529,7 +545,7 @@ settle_leader_main(Datum segment)
 	if (!succeeded)
 	{
 		(void) process_guard(fail_run, shared);
-		shared_reply(shared, REPLY_FAILED, crew.run != NULL ? crew.run->run_id : 0);
+		say_last_word(shared, REPLY_FAILED, crew.run != NULL ? crew.run->run_id : 0);
 	}
 	proc_exit(succeeded ? 0 : 1);
 }

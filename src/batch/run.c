@@ -20,7 +20,7 @@
 #include "errcodes.h"
 #include "store/sql.h"
 
-/* Users can take advisory locks of class 1 and 2 only. settle.period_is_held() and run_is_alive() know these too. */
+/* Users can take advisory locks of class 1 and 2 only. settle.has_live_run() and run_is_alive() know these too. */
 #define LOCK_CLASS_PERIOD 0x5e77
 #define LOCK_CLASS_ALIVE 0x5e78
 
@@ -82,6 +82,18 @@ run_lock_alive(Period period, int64 run_id)
 	(void) LockAcquire(&tag, ShareLock, for_session, dont_wait);
 }
 
+void
+run_unlock_all(Period period, int64 run_id)
+{
+	const LOCKTAG tag = period_tag(period);
+	LOCKTAG alive;
+
+	SET_LOCKTAG_ADVISORY(alive, MyDatabaseId, (uint32) period.from, (uint32) run_id, LOCK_CLASS_ALIVE);
+	if (run_id != 0)
+		LockRelease(&alive, ShareLock, for_session);
+	LockRelease(&tag, ExclusiveLock, for_session);
+}
+
 bool
 run_keep_away(Period period)
 {
@@ -129,10 +141,36 @@ refuse_settled(const RunRequest *request, int64 run_id)
 					errhint("Use settle_run('%s', kind => 'retry') for accounts that were skipped or came later.", month)));
 }
 
+/* A retry is for what a settled month has left; it must not slip past a run of the month that waits to be gone on with. */
+static void
+check_retry(const RunRequest *request)
+{
+	SqlParams params = {0};
+	char month[16];
+
+	sql_add_date(&params, request->period.from);
+	ymd_print_month(request->period.from, month);
+	if (sql_execute("SELECT run_id, state::text FROM settle.run WHERE period = $1 AND kind = 'final' AND accounts IS NULL"
+					" AND state IN ('running', 'stopped', 'failed') LIMIT 1",
+					&params) > 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STATE),
+						errmsg("run " INT64_FORMAT " of %s has not ended: it is %s", sql_int8(0, 1), month, sql_text(0, 2)),
+						errhint("settle_run('%s') goes on with it, settle_abandon() ends it.", month)));
+	if (request->account_count < 0 &&
+		sql_execute("SELECT FROM settle.run WHERE period = $1 AND kind = 'final' AND accounts IS NULL AND state = 'completed'"
+					" LIMIT 1",
+					&params) == 0)
+		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_STATE), errmsg("%s has not been settled, so there is nothing to retry", month),
+						errhint("Run SELECT settle_run('%s');", month)));
+}
+
 int64
 run_find_resumable(const RunRequest *request, const int64 *accounts)
 {
 	SqlParams params = {0};
+
+	if (request->kind == RUN_RETRY)
+		check_retry(request);
 
 	sql_add_date(&params, request->period.from);
 	sql_add_text(&params, run_kind_name(request->kind));

@@ -74,6 +74,8 @@ extern bool run_parse_kind(const char *name, RunKind *kind);
  */
 extern bool run_lock_period(Period period);
 extern void run_lock_alive(Period period, int64 run_id);
+/* Before the last word to the caller, who may come back at once. */
+extern void run_unlock_all(Period period, int64 run_id);
 /* For whoever must keep runs of a month away until its transaction ends; false when one is alive. */
 extern bool run_keep_away(Period period);
 extern void run_let_in(Period period);

@@ -69,12 +69,12 @@ CREATE FUNCTION settle_run(
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'settle_run';
 COMMENT ON FUNCTION settle_run(text, text, integer, integer, bigint, bigint[], text, boolean, boolean, uuid) IS
 'settles a month and returns the run''s id; called again for a run that stopped, failed or crashed, goes on where it was, and tries what was skipped again.
-period: YYYY-MM (default: last month in settle.time_zone). kind: final = every due account without a bill, retry = the same after a completed run, dry = rate all and write no bill.
+period: YYYY-MM (default: last month in settle.time_zone). kind: final = every due account without a bill, retry = the same after a completed final run, dry = rate all and write no bill.
 workers: processes, the leader included (default settle.workers). chunk_size: accounts per transaction (default settle.chunk_size).
 skip_limit: fails, resumable, when more accounts are skipped (default settle.skip_limit). accounts: only these (a pilot); one that does not exist is skipped with UNKNOWN_ACCOUNT.
 release: auto (default) = customers may hear of it at completion, manual = after settle_release(). wait: false returns at once.
 force: resume under a changed catalogue, or settle a month that is not over. command_id: a repeat returns the run of the first call and does nothing. Going on with a run, what is given replaces what the run was started with.
-Errors: 22023 bad argument, 25001 called in a transaction that has written, 53400 no worker slot, ST001 being settled, ST002 settled already, ST003 month not open, ST004 catalogue empty, ST005 catalogue changed, ST006 stopped, ST007 skip limit, ST009 abandoned meanwhile, ST010 settle_init() missing, ST012 command id used otherwise';
+Errors: 22023 bad argument, 25001 called in a transaction that has written, 53400 no worker slot, ST001 being settled, ST002 settled already, ST003 month not open, ST004 catalogue empty, ST005 catalogue changed, ST006 stopped, ST007 skip limit, ST009 abandoned meanwhile, or nothing to retry, ST010 settle_init() missing, ST012 command id used otherwise';
 
 CREATE FUNCTION settle_quote(charge jsonb, quantity bigint, rows bigint DEFAULT 1) RETURNS numeric
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'settle_quote';

@@ -215,7 +215,7 @@ BEGIN
 	END IF;
 	IF found.state = 'completed' AND NOT void OR found.state = 'abandoned' AND (NOT void OR found.voided_at IS NOT NULL) THEN
 		RAISE EXCEPTION 'run % is % already', found.run_id, found.state
-			USING ERRCODE = 'ST009', HINT = CASE WHEN found.voided_at IS NULL THEN 'With void => true its bills are taken back.'
+			USING ERRCODE = 'ST009', HINT = CASE WHEN found.voided_at IS NULL THEN CASE WHEN found.kind = 'dry' THEN 'A dry run has no bills.' ELSE 'With void => true its bills are taken back.' END
 				ELSE format('Its bills were taken back at %s.', found.voided_at) END;
 	END IF;
 

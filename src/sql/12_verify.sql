@@ -124,7 +124,7 @@ BEGIN ATOMIC
 		(4, 'lines', 'bills', 'the lines of every bill sum to its parts and its total',
 			'Rows were changed by hand. settle.outbox has the lines as they were written; correct settle.bill or settle.bill_line from there.'),
 		(5, 'usage', 'billed', 'every bill was computed from the usage that is stored now',
-			'Charge or credit the difference as an adjustment of the next month, or write a next revision of the bill.'),
+			'Charge or credit the difference as an adjustment of the next month.'),
 		(6, 'events', 'bills', 'every bill has exactly one event that says the same, and every event its bill',
 			'Rows were changed or lost by hand. Consumers hear of outbox rows only: correct the outbox, or the bill, whichever is wrong.'),
 		(7, 'run events', 'run events', 'completed and released runs have their events, each exactly once',

@@ -10,6 +10,7 @@
 
 #include "common/ymd.h"
 #include "store/leaves.h"
+#include "store/settlement.h"
 #include "store/sql.h"
 
 char *
@@ -68,8 +69,14 @@ leaves_check(int32 month, int bucket)
 		sql_add_null(&params, INT4OID);
 	else
 		sql_add_int4(&params, bucket);
-	if (sql_execute("SELECT fault, hint FROM settle.leaf_faults($1, $2) ORDER BY leaf LIMIT 1", &params) > 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", sql_text(0, 1)),
-						errdetail("Partitions are read and written by name, so each must be in its place."),
-						errhint("%s", sql_text(0, 2))));
+	if (sql_execute("SELECT fault, hint FROM settle.leaf_faults($1, $2) ORDER BY leaf LIMIT 1", &params) == 0)
+		return;
+
+	const char *fault = pstrdup(sql_text(0, 1));
+	const char *hint = pstrdup(sql_text(0, 2));
+	/* It may have been dropped while we waited for its locks. */
+	const Ymd ymd = ymd_from_day(month);
+	(void) settlement_check_month(ymd_period(ymd.year, ymd.month));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", fault),
+					errdetail("Partitions are read and written by name, so each must be in its place."), errhint("%s", hint)));
 }

@@ -37,6 +37,10 @@ SELECT settle_run('2024-05', skip_limit => 0, chunk_size => 4);
 SELECT settle_stop(1);
 SELECT settle_release(1);
 SELECT settle_retry(1);
+-- a retry does not slip past it, nor settle a month that has not been
+SELECT settle_run('2024-05', kind => 'retry');
+SELECT settle_run('2024-05', kind => 'retry', accounts => '{20}');
+SELECT settle_run('2024-06', kind => 'retry');
 SELECT settle_abandon(1, ' ');
 SELECT settle_abandon(1, 'no', void => NULL);
 \echo :LAST_ERROR_SQLSTATE
