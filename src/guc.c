@@ -36,7 +36,7 @@ check_databases(char **value, void **extra, GucSource source)
 {
 	char *names = pstrdup(*value);
 	List *list;
-	const bool valid = SplitIdentifierString(names, ',', &list);
+	const bool valid = SplitGUCList(names, ',', &list);
 
 	if (!valid)
 		GUC_check_errdetail("List syntax is invalid.");
@@ -72,7 +72,7 @@ guc_init(void)
 							 "Needs settle in shared_preload_libraries.", &guc_auto_resume, true, PGC_SIGHUP, 0, NULL,
 							 NULL, NULL);
 	DefineCustomStringVariable("settle.databases", "Databases in which crashed runs are resumed when the server starts",
-							   "Names with commas between them; * means all that accept connections.", &guc_databases, "*",
-							   PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+							   "Names as they are written, with commas between them; * means all that accept connections.",
+							   &guc_databases, "*", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	MarkGUCPrefixReserved("settle");
 }

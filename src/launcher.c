@@ -134,12 +134,10 @@ is_named(const char *database)
 	List *names;
 	ListCell *cell;
 
-	if (strcmp(guc_databases, "*") == 0)
-		return true;
-	if (!SplitIdentifierString(pstrdup(guc_databases), ',', &names))
+	if (!SplitGUCList(pstrdup(guc_databases), ',', &names))
 		return false;
 	foreach (cell, names)
-		if (strcmp(lfirst(cell), database) == 0)
+		if (strcmp(lfirst(cell), "*") == 0 || strcmp(lfirst(cell), database) == 0)
 			return true;
 	return false;
 }

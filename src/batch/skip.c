@@ -14,6 +14,11 @@ void
 skip_record(int64 run_id, int slice, int64 item, bool warning, const char *code, const char *message,
 			const char *context)
 {
+	/* Prepared, because a run of a faulty catalogue skips every item. */
+	static SqlPrepared insert = {
+		"INSERT INTO settle.run_error (run_id, slice, account_id, severity, code, message, context, status)"
+		" VALUES ($1, $2, $3, $4::settle.severity, $5, $6, $7,"
+		"  CASE WHEN $4 = 'error' THEN 'open'::settle.error_status END)"};
 	SqlParams params = {0};
 
 	sql_add_int8(&params, run_id);
@@ -23,10 +28,7 @@ skip_record(int64 run_id, int slice, int64 item, bool warning, const char *code,
 	sql_add_text(&params, code);
 	sql_add_text(&params, message);
 	sql_add_text(&params, context);
-	sql_execute("INSERT INTO settle.run_error (run_id, slice, account_id, severity, code, message, context, status)"
-				" VALUES ($1, $2, $3, $4::settle.severity, $5, $6, $7,"
-				"  CASE WHEN $4 = 'error' THEN 'open'::settle.error_status END)",
-				&params);
+	sql_execute_prepared(&insert, &params);
 }
 
 int64

@@ -68,14 +68,23 @@ BEGIN
 				USING ERRCODE = 'insufficient_privilege',
 					HINT = 'A superuser must call settle_init() once in this cluster.';
 		END IF;
-		EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
+		-- Roles belong to the cluster: another database may be creating them at this moment.
+		BEGIN
+			EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN
+			NULL;
+		END;
 	END LOOP;
 	FOR wanted IN SELECT * FROM (VALUES
 		('settle_reader', 'settle_operator'), ('settle_operator', 'settle_admin')) AS m (role, member)
 		WHERE NOT EXISTS (SELECT FROM pg_auth_members
 			WHERE roleid = m.role::regrole AND pg_auth_members.member = m.member::regrole)
 	LOOP
-		EXECUTE format('GRANT %I TO %I', wanted.role, wanted.member);
+		BEGIN
+			EXECUTE format('GRANT %I TO %I', wanted.role, wanted.member);
+		EXCEPTION WHEN unique_violation THEN
+			NULL;
+		END;
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION settle.create_roles() IS 'creates the roles of settle that the cluster does not have: settle_admin ⊃ settle_operator ⊃ settle_reader, settle_relay, settle_notifier';

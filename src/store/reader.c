@@ -30,6 +30,10 @@
 typedef struct Reading {
 	const SliceRequest *request;
 	MemoryContext context;
+	int64 *only; /* those of the request's that are in this bucket */
+	int only_count;
+	Datum only_array; /* both as arrays for the queries */
+	Datum again_array;
 	Oid suspended; /* values of the enum settle.account_status */
 	Oid closed;
 	Oid void_bill; /* value of the enum settle.bill_kind */
@@ -179,15 +183,31 @@ usage_row(TupleTableSlot *slot, void *arg)
 				   usage_digest(subscription_id, metric_id, DatumGetTimestampTz(slot->tts_values[3]), quantity));
 }
 
-static void
-add_ids(SqlParams *params, const int64 *ids, int count)
+static Datum
+id_array(const int64 *ids, int count)
 {
 	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
 
 	for (int i = 0; i < count; i++)
 		values[i] = Int64GetDatum(ids[i]);
-	sql_add(params, INT8ARRAYOID,
-			PointerGetDatum(construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	ArrayType *array = construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(values);
+	return PointerGetDatum(array);
+}
+
+/* A pilot may name a million accounts: every bucket asks for its own only, and makes its arrays once. */
+static void
+choose_accounts(Reading *reading)
+{
+	const SliceRequest *request = reading->request;
+	const bool all_are_here = request->buckets == 0;
+
+	reading->only = palloc(Max(request->only_count, 1) * sizeof(int64));
+	for (int i = 0; i < request->only_count; i++)
+		if (all_are_here || account_bucket(request->only[i], request->buckets) == request->bucket)
+			reading->only[reading->only_count++] = request->only[i];
+	reading->only_array = id_array(reading->only, reading->only_count);
+	reading->again_array = id_array(request->again, request->again_count);
 }
 
 /* What is read of each table, in the order in which the callbacks above take it. */
@@ -235,12 +255,14 @@ read_leaf(Reading *reading, const Columns *columns, const char *leaf, const char
 	StringInfoData query;
 
 	(void) leaf_find(leaf, AccessShareLock);
+	if (request->only != NULL && reading->only_count == 0)
+		return;
 	initStringInfo(&query);
 	appendStringInfo(&query, "%s WHERE %s", columns_query(columns, leaf), filter);
 	sql_add_date(&params, request->period.to);
 	sql_add_int8(&params, request->after_id);
-	add_ids(&params, request->only, request->only_count);
-	add_ids(&params, request->again, request->again_count);
+	sql_add(&params, INT8ARRAYOID, reading->only_array);
+	sql_add(&params, INT8ARRAYOID, reading->again_array);
 	if (request->only != NULL)
 		appendStringInfoString(&query, " AND account_id = ANY ($3)");
 	if (request->after && request->again_count > 0)
@@ -293,11 +315,11 @@ add_missing(Reading *reading)
 {
 	const SliceRequest *request = reading->request;
 
-	for (int i = 0; i < request->only_count && request->buckets > 0; i++)
+	for (int i = 0; i < reading->only_count && request->buckets > 0; i++)
 	{
-		const int64 id = request->only[i];
+		const int64 id = reading->only[i];
 
-		if (account_bucket(id, request->buckets) != request->bucket || map_find(&reading->places, id) != MAP_NONE)
+		if (map_find(&reading->places, id) != MAP_NONE)
 			continue;
 		if (!request->after || id > request->after_id ||
 			bsearch(&id, request->again, request->again_count, sizeof(int64), compare_ids) != NULL)
@@ -472,6 +494,7 @@ slice_read(const SliceRequest *request)
 	rows_init(&reading.adjustments, sizeof(Adjustment), true);
 	map_init(&reading.places);
 	usage_sums_init(&reading.usage);
+	choose_accounts(&reading);
 	read_tables(&reading);
 	add_missing(&reading);
 

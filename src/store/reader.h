@@ -38,7 +38,11 @@ typedef struct SliceRequest {
 	bool unbilled;       /* leave out accounts that have a bill of the month which is not void */
 	const int64 *only;   /* only these accounts (a pilot or preview); NULL = all */
 	int only_count;
-	int buckets;         /* with `only`: how many there are, so that ids which do not exist are reported; 0 = they are not */
+	/*
+	 * With `only`: how many buckets there are; then ids of other buckets are passed over, and those that do not exist are
+	 * reported. 0 = all are of this bucket, and what does not exist is left out.
+	 */
+	int buckets;
 	const struct GroupSizes *group_sizes; /* NULL: count them now */
 } SliceRequest;
 

@@ -209,7 +209,7 @@ bool
 results_are_doubled(const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->table_name != NULL &&
-		   strncmp(error->table_name, "bill_", 5) == 0;
+		   (strncmp(error->table_name, "bill_", 5) == 0 || strncmp(error->table_name, "outbox_", 7) == 0);
 }
 
 /* The parent, the month and its leaves: a trigger on any of them would be skipped. */

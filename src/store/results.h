@@ -30,7 +30,7 @@ extern void results_close(Results *results);
 /* Takes a bill back: a revision of kind void, without lines and amounts, and its event. */
 extern void results_void(Results *results, const VoidBill *bill);
 
-/* Whether the error says that an account has this bill already: the belt to the engine's exactly-once argument. */
+/* Whether the error says that this bill or event is there already: the belt to the engine's exactly-once argument. */
 extern bool results_are_doubled(const ErrorData *error);
 
 /* Refuses triggers, foreign keys and foreign columns on the result tables of a month, and leaves out of place. */

@@ -194,6 +194,27 @@ sql_execute(const char *statement, const SqlParams *params)
 }
 
 uint64
+sql_execute_prepared(SqlPrepared *prepared, const SqlParams *params)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	const SPIExecuteOptions options = {.params = param_list(params)};
+
+	if (prepared->plan == NULL)
+	{
+		SPIPlanPtr plan = SPI_prepare(prepared->statement, params->count, (Oid *) params->types);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "cannot prepare: %s", prepared->statement);
+		prepared->plan = plan;
+	}
+	const int result = SPI_execute_plan_extended(prepared->plan, &options);
+	MemoryContextSwitchTo(caller);
+	if (result < 0)
+		elog(ERROR, "statement failed with %s: %s", SPI_result_code_string(result), prepared->statement);
+	return SPI_processed;
+}
+
+uint64
 sql_select(const char *query, const SqlParams *params)
 {
 	run_statement(query, params, true, NULL);

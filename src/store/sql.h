@@ -51,6 +51,16 @@ extern Oid sql_owner(void);
 extern uint64 sql_execute(const char *statement, const SqlParams *params);
 
 /*
+ * The same for a statement that is executed often: it is parsed at its first execution in this process only. A static
+ * variable with the statement and parameters of always the same types.
+ */
+typedef struct SqlPrepared {
+	const char *statement;
+	SPIPlanPtr plan;
+} SqlPrepared;
+extern uint64 sql_execute_prepared(SqlPrepared *prepared, const SqlParams *params);
+
+/*
  * The same for a query, under the snapshot that sql_begin() or the caller's statement took: all such reads of one
  * transaction, and of sql_read(), see one state of the database.
  */

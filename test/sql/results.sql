@@ -79,6 +79,20 @@ SELECT count(*) = (SELECT count(*) FROM settle.bill WHERE settle_bucket(account_
 FROM settle.bill_2024_06_b00 WHERE total / 1000 = 30;
 RESET enable_seqscan;
 
+-- so is one on the outbox: an event that is there already ends the run, as a bill would, and costs no account
+SELECT settle_open_period('2024-08');
+INSERT INTO settle.outbox (account_id, created_at, period, event_type, event_id, payload)
+VALUES (3, now(), '2024-08-01', 'bill.settled.v1', 'bill/2024-08/3/0', '{}');
+CREATE UNIQUE INDEX mine_event ON settle.outbox_2024_08 (event_id);
+\set VERBOSITY terse
+SELECT settle_run('2024-08', workers => 1);
+\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
+SELECT state, skips FROM settle.run_history WHERE period = '2024-08-01';
+DELETE FROM settle.outbox WHERE event_id = 'bill/2024-08/3/0' AND payload = '{}';
+SELECT settle_run('2024-08') > 0 AS resumed;
+SELECT state, skips FROM settle.run_history WHERE period = '2024-08-01';
+
 -- row security hides no account from a run
 SELECT settle_open_period('2024-07');
 ALTER TABLE settle.account ENABLE ROW LEVEL SECURITY;

@@ -8,8 +8,9 @@ usage: doctor.py
 """
 
 import sys
+import time
 
-from server import Server, Tests
+from server import Server, Tests, finish
 
 # The settings by themselves are legal; together they are a bad day.
 BAD = {
@@ -81,6 +82,23 @@ class Doctor:
         self.server.sql("SELECT pg_reload_conf(); SELECT pg_sleep(0.5)")
         self.tests.equal(self.look()["preload"][0], "warning", "so is auto_resume = off")
 
+    def test_set_up_at_once(self):
+        """Roles belong to the cluster: databases that are set up at the same moment meet in them."""
+        names = [f"other_{n}" for n in range(3)]
+        for name in names:
+            self.server.sql(f"CREATE DATABASE {name}")
+            self.server.sql("CREATE EXTENSION settle", name)
+        self.server.sql("DROP OWNED BY settle_reader, settle_operator, settle_admin, settle_relay, settle_notifier", "doctor")
+        self.server.sql("DROP ROLE settle_reader, settle_operator, settle_admin, settle_relay, settle_notifier")
+        # The others come while it has made the roles and nobody can see them yet.
+        first = self.server.begin("BEGIN; SELECT settle_init(1); SELECT pg_sleep(2); COMMIT", names[0])
+        time.sleep(1)
+        others = [self.server.begin("SELECT settle_init(1)", name) for name in names[1:]]
+        self.tests.equal([finish(client)[::2] for client in [first] + others], [(0, "")] * 3, "all of them are set up")
+        self.tests.equal(self.server.sql("SELECT count(*) FROM pg_auth_members WHERE roleid::regrole::text LIKE 'settle%'"), "2",
+                         "the roles have their members once")
+        self.server.sql("SELECT settle_init()", "doctor")
+
     def test_idle_slot(self):
         self.tests.equal(self.look()["idle slots"][0], "ok", "no slot, no complaint")
         self.server.sql("SELECT pg_create_logical_replication_slot('left_over', 'test_decoding')", "doctor")
@@ -94,6 +112,7 @@ class Doctor:
             seen = self.test_everything_wrong()
             self.test_fixes_mend(seen)
             self.test_launcher()
+            self.test_set_up_at_once()
             self.test_idle_slot()
         finally:
             self.server.remove()

@@ -236,6 +236,24 @@ class Survive(Disturb):
                 self.resume(what)
             self.set(name, None)
 
+    def test_3_name_as_written(self):
+        """settle.databases folds no case: Crashed is another database than crashed."""
+        self.set("settle.databases", "'Crashed'")
+        finish(self.strike("settle worker", self.signal(signal.SIGKILL), share=0.5))
+        self.server.wait_ready()
+        cloned = self.database
+        for self.database, wanted in (("crashed", False), ("Crashed", True)):
+            self.server.sql(f'ALTER DATABASE {cloned if not wanted else "crashed"} RENAME TO "{self.database}"')
+            self.server.start("restart", "-m", "fast")
+            if wanted:
+                self.tests.check(self.goes_on("a database named as written"), "a database named as written: it was unfinished")
+            else:
+                time.sleep(1.5)
+                self.tests.equal(self.states(), "running", "a name in other case is another name")
+        self.server.sql(f'ALTER DATABASE "Crashed" RENAME TO {cloned}')
+        self.database = cloned
+        self.set("settle.databases", None)
+
     def test_4_poison(self):
         """An account that kills its process: the server crashes a few times, and not for ever."""
         for workers, place, crashes in ((1, "max", "2"), (2, "min", None)):
