@@ -248,6 +248,7 @@ SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
 	latest CONSTANT date := date_trunc('month', now() AT TIME ZONE settle.effective_time_zone()) + interval '24 months';
 	buckets integer;
+	dropped settle.month_action;
 	part record;
 	name text;
 	built text[] := '{}';
@@ -259,6 +260,13 @@ BEGIN
 	END IF;
 	IF settle.month_is_open(month) THEN
 		RETURN false;
+	END IF;
+	SELECT * INTO dropped FROM settle.month_action AS a
+	WHERE a.period = month AND action = 'drop' AND (rows ->> 'bill')::bigint > 0 ORDER BY action_id DESC LIMIT 1;
+	IF dropped.action_id IS NOT NULL THEN
+		RAISE EXCEPTION 'month % was dropped with its bills', to_char(month, 'YYYY-MM')
+			USING ERRCODE = 'ST009', DETAIL = format('By %s at %s: %s', dropped.acted_by, dropped.acted_at, dropped.reason),
+				HINT = 'Its accounts would be billed again, under the ids of events that were sent. Restore it from a backup instead.';
 	END IF;
 
 	buckets := settle.lock_layout();
@@ -322,7 +330,7 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(opened));
 	RETURN opened;
 END $$;
-COMMENT ON FUNCTION settle_open_period(text, boolean, uuid) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead. Loads need not end for it; a transaction that has read all months of usage or adjustments must: error 55P03 when it lasts for a minute (or lock_timeout)';
+COMMENT ON FUNCTION settle_open_period(text, boolean, uuid) IS 'creates the partitions of a month (YYYY-MM), so that usage can be loaded and bills be written; false when it is open already. dedup => false leaves out the unique index of usage: repeated events are then stored. Up to 24 months ahead. Loads need not end for it; a transaction that has read all months of usage or adjustments must: error 55P03 when it lasts for a minute (or lock_timeout). Error ST009: it was dropped together with bills';
 
 CREATE FUNCTION settle.month_partitions(month date) RETURNS TABLE (parent text, part regclass)
 LANGUAGE sql STABLE PARALLEL SAFE
