@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "common/mix.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -183,18 +182,6 @@ usage_row(TupleTableSlot *slot, void *arg)
 				   usage_digest(subscription_id, metric_id, DatumGetTimestampTz(slot->tts_values[3]), quantity));
 }
 
-static Datum
-id_array(const int64 *ids, int count)
-{
-	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		values[i] = Int64GetDatum(ids[i]);
-	ArrayType *array = construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	pfree(values);
-	return PointerGetDatum(array);
-}
-
 /* A pilot may name a million accounts: every bucket asks for its own only, and makes its arrays once. */
 static void
 choose_accounts(Reading *reading)
@@ -206,8 +193,8 @@ choose_accounts(Reading *reading)
 	for (int i = 0; i < request->only_count; i++)
 		if (all_are_here || account_bucket(request->only[i], request->buckets) == request->bucket)
 			reading->only[reading->only_count++] = request->only[i];
-	reading->only_array = id_array(reading->only, reading->only_count);
-	reading->again_array = id_array(request->again, request->again_count);
+	reading->only_array = sql_id_array(reading->only, reading->only_count);
+	reading->again_array = sql_id_array(request->again, request->again_count);
 }
 
 /* What is read of each table, in the order in which the callbacks above take it. */
