@@ -441,9 +441,28 @@ billed_row(TupleTableSlot *slot, void *arg)
 		reading->bills[place] = is_void ? -(revision + 1) : revision + 1;
 }
 
-/* Takes out the accounts that have a bill, and gives those whose bills were voided their next revision. */
+#define LEFT_OUT INT16_MAX /* as if it had a bill, of a revision that no bill has */
+
 static void
-drop_billed(Reading *reading, Slice *slice)
+leave_out_ignored(Reading *reading)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, reading->request->period.from);
+	sql_add_int4(&params, reading->request->bucket);
+	const uint64 count = sql_select("SELECT settle.ignored_accounts($1, $2)", &params);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const uint32 place = map_find(&reading->places, sql_int8(i, 1));
+
+		if (place != MAP_NONE)
+			reading->bills[place] = LEFT_OUT;
+	}
+}
+
+/* Takes out accounts that have a bill or need none, and gives those whose bills were voided their next revision. */
+static void
+drop_settled(Reading *reading, Slice *slice)
 {
 	Account *accounts = reading->accounts.items;
 	UsageSeen *seen = reading->usage.seen.items;
@@ -453,8 +472,11 @@ drop_billed(Reading *reading, Slice *slice)
 
 	reading->bills = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(int16),
 												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	read_leaf(reading, &bill_columns,
-			  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
+	if (reading->request->unbilled)
+		read_leaf(reading, &bill_columns,
+				  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
+	if (reading->request->only == NULL)
+		leave_out_ignored(reading);
 	for (uint32 i = 0; i < count; i++)
 		if (reading->bills[i] <= 0)
 		{
@@ -493,8 +515,7 @@ slice_read(const SliceRequest *request)
 	freeze_groups(&reading);
 
 	Slice *slice = palloc0(sizeof(Slice));
-	if (request->unbilled)
-		drop_billed(&reading, slice);
+	drop_settled(&reading, slice);
 	slice->bucket = request->bucket;
 	slice->count = (int32) reading.accounts.count;
 	slice->accounts = reading.accounts.items;

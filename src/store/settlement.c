@@ -324,7 +324,7 @@ close_slice(void *step, int bucket)
 /*
  * Accounts that other runs of the month skipped and this one has dealt with need nobody's attention any more: they have a
  * bill now, or nothing to charge. A skip may be younger than a bucket that was opened before a resume; then only a bill
- * says that it is settled.
+ * says that it is settled. And who was left out as ignored was not looked at.
  */
 static void
 resolve_skips(const Run *run)
@@ -358,7 +358,8 @@ resolve_skips(const Run *run)
 				"  FROM settle.run_error AS e"
 				"  LEFT JOIN (SELECT * FROM newest WHERE kind <> 'void') AS b USING (account_id)"
 				"  WHERE e.error_id = ANY ($4) AND (b.run_id IS NOT NULL OR EXISTS (SELECT FROM settle.run_slice AS s"
-				"    WHERE s.run_id = $1 AND s.slice = e.slice AND s.started_at > e.created_at))"
+				"    WHERE s.run_id = $1 AND s.slice = e.slice AND s.started_at > e.created_at)"
+				"   AND ($3 IS NOT NULL OR e.account_id NOT IN (SELECT settle.ignored_accounts($2))))"
 				"  AND NOT EXISTS (SELECT FROM settle.run_error AS own"
 				"   WHERE own.run_id = $1 AND own.account_id = e.account_id AND own.severity = 'error'))"
 				" UPDATE settle.run_error AS e SET status = 'resolved', marked_at = now(),"
