@@ -45,7 +45,7 @@ CREATE TYPE settle.severity AS ENUM ('error', 'warning');
 COMMENT ON TYPE settle.severity IS 'error = the account was skipped and has no bill, warning = it was not, but something was left out';
 
 CREATE TYPE settle.error_status AS ENUM ('open', 'resolved', 'ignored', 'failed');
-COMMENT ON TYPE settle.error_status IS 'what became of a skipped account: open = to be corrected and tried again, resolved = it has a bill now, ignored = it needs none, failed = given up';
+COMMENT ON TYPE settle.error_status IS 'what became of a skipped account: open = to be corrected and tried again, resolved = it has a bill now or nothing to charge, ignored = it needs none, and runs of the month leave it out unless it is named in accounts, failed = given up';
 
 CREATE TYPE settle.log_level AS ENUM ('info', 'warning', 'error');
 COMMENT ON TYPE settle.log_level IS 'weight of a line in a run''s log';

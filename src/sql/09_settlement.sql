@@ -15,6 +15,18 @@ CREATE FUNCTION settle.set_bulk_origin(hide boolean) RETURNS void
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_set_bulk_origin';
 COMMENT ON FUNCTION settle.set_bulk_origin(boolean) IS 'whether rows written from now on in this transaction are dropped by settle''s output plugin before logical decoding queues them; reset at its end. For a superuser or the owner of settle';
 
+CREATE FUNCTION settle.ignored_accounts(month date, bucket integer DEFAULT NULL) RETURNS SETOF bigint
+	LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT skip.account_id FROM (
+		SELECT DISTINCT ON (e.account_id) e.account_id, e.status
+		FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)
+		WHERE r.period = month AND e.severity = 'error' AND (bucket IS NULL OR e.slice = bucket)
+		ORDER BY e.account_id, e.error_id DESC) AS skip
+	WHERE skip.status = 'ignored';
+END;
+COMMENT ON FUNCTION settle.ignored_accounts(date, integer) IS 'accounts of a bucket (NULL: of all) whose newest skip of the month is marked ignored; runs leave them out unless they are named in accounts';
+
 CREATE FUNCTION settle.usage_digest(subscription_id bigint, metric_id integer, occurred_at timestamptz, quantity bigint) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'settle_usage_digest';
 COMMENT ON FUNCTION settle.usage_digest(bigint, integer, timestamptz, bigint) IS 'digest of one usage row; bill.usage_digest is their sum modulo 2^64';

@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "common/mix.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -183,18 +182,6 @@ usage_row(TupleTableSlot *slot, void *arg)
 				   usage_digest(subscription_id, metric_id, DatumGetTimestampTz(slot->tts_values[3]), quantity));
 }
 
-static Datum
-id_array(const int64 *ids, int count)
-{
-	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		values[i] = Int64GetDatum(ids[i]);
-	ArrayType *array = construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-	pfree(values);
-	return PointerGetDatum(array);
-}
-
 /* A pilot may name a million accounts: every bucket asks for its own only, and makes its arrays once. */
 static void
 choose_accounts(Reading *reading)
@@ -206,8 +193,8 @@ choose_accounts(Reading *reading)
 	for (int i = 0; i < request->only_count; i++)
 		if (all_are_here || account_bucket(request->only[i], request->buckets) == request->bucket)
 			reading->only[reading->only_count++] = request->only[i];
-	reading->only_array = id_array(reading->only, reading->only_count);
-	reading->again_array = id_array(request->again, request->again_count);
+	reading->only_array = sql_id_array(reading->only, reading->only_count);
+	reading->again_array = sql_id_array(request->again, request->again_count);
 }
 
 /* What is read of each table, in the order in which the callbacks above take it. */
@@ -454,9 +441,28 @@ billed_row(TupleTableSlot *slot, void *arg)
 		reading->bills[place] = is_void ? -(revision + 1) : revision + 1;
 }
 
-/* Takes out the accounts that have a bill, and gives those whose bills were voided their next revision. */
+#define LEFT_OUT INT16_MAX /* as if it had a bill, of a revision that no bill has */
+
 static void
-drop_billed(Reading *reading, Slice *slice)
+leave_out_ignored(Reading *reading)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, reading->request->period.from);
+	sql_add_int4(&params, reading->request->bucket);
+	const uint64 count = sql_select("SELECT settle.ignored_accounts($1, $2)", &params);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const uint32 place = map_find(&reading->places, sql_int8(i, 1));
+
+		if (place != MAP_NONE)
+			reading->bills[place] = LEFT_OUT;
+	}
+}
+
+/* Takes out accounts that have a bill or need none, and gives those whose bills were voided their next revision. */
+static void
+drop_settled(Reading *reading, Slice *slice)
 {
 	Account *accounts = reading->accounts.items;
 	UsageSeen *seen = reading->usage.seen.items;
@@ -466,8 +472,11 @@ drop_billed(Reading *reading, Slice *slice)
 
 	reading->bills = MemoryContextAllocExtended(CurrentMemoryContext, Max(count, 1) * sizeof(int16),
 												MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	read_leaf(reading, &bill_columns,
-			  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
+	if (reading->request->unbilled)
+		read_leaf(reading, &bill_columns,
+				  leaf_name_of_month("bill", reading->request->period.from, reading->request->bucket), "true", billed_row);
+	if (reading->request->only == NULL)
+		leave_out_ignored(reading);
 	for (uint32 i = 0; i < count; i++)
 		if (reading->bills[i] <= 0)
 		{
@@ -506,8 +515,7 @@ slice_read(const SliceRequest *request)
 	freeze_groups(&reading);
 
 	Slice *slice = palloc0(sizeof(Slice));
-	if (request->unbilled)
-		drop_billed(&reading, slice);
+	drop_settled(&reading, slice);
 	slice->bucket = request->bucket;
 	slice->count = (int32) reading.accounts.count;
 	slice->accounts = reading.accounts.items;

@@ -36,7 +36,7 @@ typedef struct SliceRequest {
 	const int64 *again;  /* with `after`: these below it too, rising; they were skipped */
 	int again_count;
 	bool unbilled;       /* leave out accounts that have a bill of the month which is not void */
-	const int64 *only;   /* only these accounts (a pilot or preview); NULL = all */
+	const int64 *only;   /* only these accounts (a pilot or preview); NULL = all but those that are marked ignored */
 	int only_count;
 	/*
 	 * With `only`: how many buckets there are; then ids of other buckets are passed over, and those that do not exist are

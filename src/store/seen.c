@@ -308,6 +308,18 @@ read_errors(Bucket *bucket)
 			 &params, &errors, error_row, bucket);
 }
 
+static void
+read_ignored(Bucket *bucket)
+{
+	SqlParams params = {0};
+
+	sql_add_date(&params, bucket->verify->period.from);
+	sql_add_int4(&params, bucket->number);
+	const uint64 count = sql_select("SELECT settle.ignored_accounts($1, $2)", &params);
+	for (uint64 i = 0; i < count; i++)
+		seen_of(bucket, sql_int8(i, 1))->ignored = true;
+}
+
 /* Bills before lines: a line looks for its bill. Accounts first, so that they lie in the order of the table. */
 void
 seen_read(Bucket *bucket)
@@ -327,4 +339,5 @@ seen_read(Bucket *bucket)
 	read_rows(bucket, &adjustments, leaf_name_of_month("adjustment", month, number), adjustment_row);
 	read_rows(bucket, &usage, leaf_name_of_month("usage", month, number), usage_row);
 	read_errors(bucket);
+	read_ignored(bucket);
 }

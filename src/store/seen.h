@@ -43,6 +43,7 @@ typedef struct Seen {
 	int32 bills;
 	bool due;
 	bool repeated; /* a revision twice */
+	bool ignored;  /* somebody said that it needs no bill */
 } Seen;
 
 /* A run of the month, with its slice of the bucket. */

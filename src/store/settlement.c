@@ -321,7 +321,11 @@ close_slice(void *step, int bucket)
 		results_finish(settlement->run->period.from, bucket);
 }
 
-/* Accounts that earlier runs of the month skipped and this one has billed need nobody's attention any more. */
+/*
+ * Accounts that other runs of the month skipped and this one has dealt with need nobody's attention any more: they have a
+ * bill now, or nothing to charge. A skip may be younger than a bucket that was opened before a resume; then only a bill
+ * says that it is settled. And who was left out as ignored was not looked at.
+ */
 static void
 resolve_skips(const Run *run)
 {
@@ -330,22 +334,38 @@ resolve_skips(const Run *run)
 
 	sql_add_int8(&params, run->run_id);
 	sql_add_date(&params, run->period.from);
-	sql_execute("SELECT array_agg(DISTINCT e.account_id) FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)"
-				" WHERE r.period = $2 AND r.run_id < $1 AND e.status IN ('open', 'failed')",
+	if (run->accounts == NULL)
+		sql_add_null(&params, INT8ARRAYOID);
+	else
+		sql_add(&params, INT8ARRAYOID, sql_id_array(run->accounts, run->account_count));
+	sql_execute("SELECT array_agg(e.error_id), array_agg(DISTINCT e.account_id)"
+				" FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)"
+				" WHERE r.period = $2 AND r.run_id <> $1 AND e.status IN ('open', 'failed')"
+				"  AND ($3 IS NULL OR e.account_id = ANY ($3))",
 				&params);
-	const Datum skipped = sql_datum(0, 1, &none);
+	const Datum skips = sql_datum(0, 1, &none);
+	const Datum accounts = sql_datum(0, 2, &none);
 	if (none)
 		return;
 
 	/* The array, not a join, so that bills are looked up by their keys whatever the planner believes of them. */
-	sql_add(&params, INT8ARRAYOID, skipped);
-	sql_execute("WITH billed AS MATERIALIZED (SELECT account_id FROM settle.bill"
-				"  WHERE period = $2 AND account_id = ANY ($3) AND run_id = $1)"
+	sql_add(&params, INT8ARRAYOID, skips);
+	sql_add(&params, INT8ARRAYOID, accounts);
+	sql_execute("WITH newest AS MATERIALIZED (SELECT DISTINCT ON (account_id) account_id, run_id, kind FROM settle.bill"
+				"  WHERE period = $2 AND account_id = ANY ($5) ORDER BY account_id, revision DESC),"
+				" settled AS MATERIALIZED (SELECT e.error_id, CASE WHEN b.run_id IS NULL"
+				"   THEN format('nothing to charge in run %s', $1) ELSE format('billed by run %s', b.run_id) END AS how"
+				"  FROM settle.run_error AS e"
+				"  LEFT JOIN (SELECT * FROM newest WHERE kind <> 'void') AS b USING (account_id)"
+				"  WHERE e.error_id = ANY ($4) AND (b.run_id IS NOT NULL OR EXISTS (SELECT FROM settle.run_slice AS s"
+				"    WHERE s.run_id = $1 AND s.slice = e.slice AND s.started_at > e.created_at)"
+				"   AND ($3 IS NOT NULL OR e.account_id NOT IN (SELECT settle.ignored_accounts($2))))"
+				"  AND NOT EXISTS (SELECT FROM settle.run_error AS own"
+				"   WHERE own.run_id = $1 AND own.account_id = e.account_id AND own.severity = 'error'))"
 				" UPDATE settle.run_error AS e SET status = 'resolved', marked_at = now(),"
-				"  marked_by = this.requested_by, mark_reason = format('billed by run %s', $1)"
-				" FROM settle.run AS r, settle.run AS this, billed WHERE e.run_id = r.run_id AND r.period = $2"
-				"  AND r.run_id < $1 AND this.run_id = $1 AND e.status IN ('open', 'failed')"
-				"  AND e.account_id = billed.account_id",
+				"  marked_by = this.requested_by, mark_reason = settled.how"
+				" FROM settled, settle.run AS this WHERE e.error_id = settled.error_id AND this.run_id = $1"
+				"  AND e.status IN ('open', 'failed')",
 				&params);
 }
 

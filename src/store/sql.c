@@ -90,6 +90,18 @@ sql_add_bool(SqlParams *params, bool value)
 	sql_add(params, BOOLOID, BoolGetDatum(value));
 }
 
+Datum
+sql_id_array(const int64 *ids, int count)
+{
+	Datum *values = palloc(Max(count, 1) * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		values[i] = Int64GetDatum(ids[i]);
+	ArrayType *array = construct_array(values, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	pfree(values);
+	return PointerGetDatum(array);
+}
+
 Oid
 sql_owner(void)
 {

@@ -36,6 +36,9 @@ extern void sql_add_text(SqlParams *params, const char *value); /* NULL pointer 
 extern void sql_add_int8_array(SqlParams *params, const int64 *values, int count);
 extern void sql_add_bool(SqlParams *params, bool value);
 
+/* Ids as a bigint[], in the current context. */
+extern Datum sql_id_array(const int64 *ids, int count);
+
 /* Transaction bracket of a worker. activity is what pg_stat_activity shows meanwhile. */
 extern void sql_begin(const char *activity);
 extern void sql_commit(void);

@@ -129,7 +129,7 @@ judge_unbilled(Bucket *bucket, const Seen *seen, const Stored *newest, Counts *c
 		counts->voided++;
 	else if (taken_by == 0)
 		counts->untaken++;
-	else if (seen->error_run == taken_by)
+	else if (seen->error_run == taken_by || seen->ignored)
 		counts->skipped++;
 	else
 		*(int64 *) rows_add(&bucket->suspects, 0) = seen->account_id;
