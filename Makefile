@@ -30,7 +30,8 @@ REGRESS_OPTS = --inputdir=test --load-extension=settle
 
 # The fixture comes first: the other specs call what it leaves in the database.
 ISOLATION = fixture $(filter-out fixture,$(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test/isolation
+# Expected output lies beside them; from 16 on that has to be said.
+ISOLATION_OPTS = --inputdir=test/isolation $(if $(filter-out 14 15,$(MAJORVERSION)),--expecteddir=test/isolation)
 
 EXTRA_CLEAN = $(OBJS:.o=.d) settle--1.0.sql results regression.diffs regression.out output_iso tmp_check
 
