@@ -189,7 +189,7 @@ refuse_active(Period period, int64 run_id)
 	ymd_print_month(period.from, month);
 	if (run_id == 0)
 		ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE), errmsg("%s is in use by another session", month),
-						errdetail("A run of it is about to begin, or a load of it is being taken back."),
+						errdetail("A run of it is about to begin, a load of it is being taken back, or it is being dropped."),
 						errhint("Watch settle.run_progress, and try again.")));
 	ereport(ERROR, (errcode(ERRCODE_SETTLE_RUN_ACTIVE),
 					errmsg("%s is being settled already, by run " INT64_FORMAT, month, run_id),

@@ -377,14 +377,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.refuse_needed(date) IS 'error 55000 when a month ended less than 12 months ago, or has usage or adjustments that no final run has settled';
 
-CREATE FUNCTION settle.runs_of(month date) RETURNS bigint
-LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN (SELECT count(*) FROM settle.run WHERE run.period = month);
-COMMENT ON FUNCTION settle.runs_of(date) IS 'how many runs a month has had';
-
 -- One attempt. The locks that exclude readers come last, all before the first table is dropped. What fails to lock gives
--- everything back, so loads of that month go on in between; a run may begin there too, and then nothing is dropped.
-CREATE FUNCTION settle.drop_partitions(month date, runs bigint) RETURNS jsonb
+-- everything back, so loads of that month go on in between.
+CREATE FUNCTION settle.drop_partitions(month date) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
@@ -393,19 +388,11 @@ DECLARE
 	counted bigint;
 	rows jsonb := '{}';
 BEGIN
-	PERFORM settle.refuse_unfinished(month);
 	EXECUTE format('LOCK TABLE %s IN SHARE MODE', array_to_string(parts, ', '));
 	FOR part IN SELECT * FROM settle.month_partitions(month) AS p LOOP
 		EXECUTE format('SELECT count(*) FROM %s', part.part) INTO counted;
 		rows := rows || jsonb_build_object(part.parent, counted);
 	END LOOP;
-	-- No run may start between this check and our commit.
-	LOCK TABLE settle.run IN SHARE MODE;
-	PERFORM settle.refuse_unfinished(month);
-	IF settle.runs_of(month) <> runs THEN
-		RAISE EXCEPTION '% was settled meanwhile', to_char(month, 'YYYY-MM')
-			USING ERRCODE = 'ST009', HINT = 'See settle.run_history, and call settle_drop_period() again if it shall go all the same.';
-	END IF;
 
 	FOR part IN SELECT * FROM settle.month_partitions(month) AS p LOOP
 		EXECUTE format('LOCK TABLE ONLY settle.%I IN ACCESS EXCLUSIVE MODE', part.parent);
@@ -415,7 +402,7 @@ BEGIN
 	EXECUTE format('DROP TABLE %s', array_to_string(parts, ', '));
 	RETURN rows;
 END $$;
-COMMENT ON FUNCTION settle.drop_partitions(date, bigint) IS 'drops the partitions of a month; returns their numbers of rows by table. Error ST009 when the month has not just so many runs';
+COMMENT ON FUNCTION settle.drop_partitions(date) IS 'drops the partitions of a month; returns their numbers of rows by table';
 
 CREATE FUNCTION settle_drop_period(period text, reason text, force boolean DEFAULT false, command_id uuid DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -424,7 +411,7 @@ DECLARE
 	month CONSTANT date := settle.parse_period(period);
 	earlier CONSTANT jsonb := settle.command_claim(command_id, 'settle_drop_period',
 		jsonb_build_object('period', period, 'reason', reason, 'force', force));
-	runs bigint;
+	free boolean;
 	dropped jsonb;
 BEGIN
 	IF earlier IS NOT NULL THEN
@@ -447,12 +434,18 @@ BEGIN
 		RAISE EXCEPTION 'month % is not open', period
 			USING ERRCODE = 'ST003', DETAIL = 'It has no partitions that could be dropped.';
 	END IF;
-	runs := settle.runs_of(month);
+	-- Until our commit no run of the month can begin: it would write what is about to go.
+	free := settle.keep_runs_away(month);
 	PERFORM settle.refuse_unfinished(month);
+	IF NOT free THEN
+		RAISE EXCEPTION '% is in use by another session', period
+			USING ERRCODE = 'ST001', DETAIL = 'A run of it is about to begin or to end, or a load of it is being taken back.',
+				HINT = 'Watch settle.run_progress, and try again.';
+	END IF;
 	IF NOT force THEN
 		PERFORM settle.refuse_needed(month);
 	END IF;
-	dropped := settle.execute_briefly(format('SELECT settle.drop_partitions(%L, %s)', month, runs), 'month ' || period);
+	dropped := settle.execute_briefly(format('SELECT settle.drop_partitions(%L)', month), 'month ' || period);
 	INSERT INTO settle.month_action (period, action, rows, reason) VALUES (month, 'drop', dropped, settle_drop_period.reason);
 	PERFORM settle.command_finish(command_id, dropped);
 	RETURN dropped;
@@ -461,7 +454,7 @@ COMMENT ON FUNCTION settle_drop_period(text, text, boolean, uuid) IS
 'drops the partitions of a month (YYYY-MM): its usage, adjustments, bills, lines and events are gone. Returns the numbers of their rows, {"usage": 5, …}, and records them in settle.month_action. Runs, their slices and skipped accounts stay.
 Refuses a month with a run that has not ended; without force => true also one that ended less than 12 months ago, or that has usage or adjustments and was not settled. For settle_admin.
 It needs its tables for a moment, so transactions that read or load any month must end: it tries again and again without keeping others waiting, for a minute (or lock_timeout).
-Errors: 22023 no reason, 55000 still needed, 55P03 in use, ST001 being settled, ST003 month not open, ST009 a run was stopped, failed or crashed, or came meanwhile, ST012 command id used otherwise';
+Errors: 22023 no reason, 55000 still needed, 55P03 in use, ST001 being settled, ST003 month not open, ST009 a run was stopped, failed or crashed, ST012 command id used otherwise';
 
 CREATE FUNCTION settle.change_buckets(present integer, wanted integer) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

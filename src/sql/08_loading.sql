@@ -241,7 +241,7 @@ BEGIN
 	PERFORM settle.set_bulk_origin(true);
 	FOR month IN SELECT m FROM settle.months_of('usage') AS m ORDER BY m LOOP
 		-- No run of the month may start or go on before our commit: it could bill what is about to go.
-		free := settle.lock_period(month);
+		free := settle.keep_runs_away(month);
 		-- An account is billed when its newest revision is not a void one. If any is, the error undoes the delete.
 		WITH gone AS (
 			DELETE FROM settle.usage AS u WHERE u.period = month AND u.load_id = load.load_id RETURNING u.account_id

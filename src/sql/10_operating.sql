@@ -100,6 +100,23 @@ CREATE FUNCTION settle.unlock_period(period date) RETURNS void
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'settle_unlock_period';
 COMMENT ON FUNCTION settle.unlock_period(date) IS 'ends settle.lock_period() before the transaction does';
 
+-- A transaction that ends lets go of advisory locks a moment after all others. So one that we have just waited for may
+-- still seem to have the period.
+CREATE FUNCTION settle.keep_runs_away(period date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	FOR tries IN 1 .. 10 LOOP
+		IF settle.lock_period(keep_runs_away.period) THEN
+			RETURN true;
+		END IF;
+		EXIT WHEN settle.has_live_run(keep_runs_away.period);
+		PERFORM pg_sleep(0.05);
+	END LOOP;
+	RETURN false;
+END $$;
+COMMENT ON FUNCTION settle.keep_runs_away(date) IS 'settle.lock_period(), tried for half a second while no run is alive';
+
 CREATE FUNCTION settle.lock_run(run_id bigint) RETURNS settle.run
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
