@@ -200,15 +200,18 @@ run_count_crash(int64 run_id, const RunRequest *request)
 	sql_add_int8(&params, run_id);
 	sql_add_bool(&params, request->automatic);
 	sql_add_bool(&params, request->after_shutdown);
-	/* The same count of chunks at two crashes in a row: the next attempt would only crash the server again. */
+	/*
+	 * The same progress at two crashes in a row: the next attempt would only crash the server again. Trying skips again is
+	 * none, unless they are billed.
+	 */
 	if (sql_execute("UPDATE settle.run SET crashes = crashes + (NOT $3)::int, state = found.verdict,"
-					" crashed_at_chunks = CASE WHEN $3 THEN crashed_at_chunks ELSE found.chunks END,"
+					" crashed_at_progress = CASE WHEN $3 THEN crashed_at_progress ELSE found.progress END,"
 					" message = CASE found.verdict WHEN 'failed'"
 					"  THEN 'crashed twice at the same checkpoint, see the server''s log' END,"
 					" finished_at = CASE WHEN found.verdict <> 'running' THEN clock_timestamp() END"
-					" FROM (SELECT sum(s.chunks)::int8 AS chunks, (CASE WHEN NOT $2 THEN 'running'"
+					" FROM (SELECT sum(s.due + s.written)::int8 AS progress, (CASE WHEN NOT $2 THEN 'running'"
 					"   WHEN r.stop_requested THEN 'stopped'"
-					"   WHEN NOT $3 AND r.crashed_at_chunks = sum(s.chunks) THEN 'failed' ELSE 'running' END)::settle.run_state AS verdict"
+					"   WHEN NOT $3 AND r.crashed_at_progress = sum(s.due + s.written) THEN 'failed' ELSE 'running' END)::settle.run_state AS verdict"
 					"  FROM settle.run AS r JOIN settle.run_slice AS s ON s.run_id = r.run_id"
 					"  WHERE r.run_id = $1 GROUP BY r.run_id) AS found"
 					" WHERE run_id = $1 AND state = 'running' RETURNING state::text, crashes",

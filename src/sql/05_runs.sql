@@ -10,7 +10,7 @@ CREATE TABLE settle.run (
 	ordinal integer NOT NULL,
 	attempt integer NOT NULL DEFAULT 1,
 	crashes integer NOT NULL DEFAULT 0,
-	crashed_at_chunks bigint,
+	crashed_at_progress bigint,
 	accounts bigint[],
 	workers integer NOT NULL,
 	chunk_size integer NOT NULL,
@@ -40,7 +40,7 @@ COMMENT ON COLUMN settle.run.state IS 'where it stands; the leader is the only w
 COMMENT ON COLUMN settle.run.ordinal IS 'how many runs of this kind the month had before; part of the ids of its events';
 COMMENT ON COLUMN settle.run.attempt IS 'how often it was started; a worker of an older attempt can no longer write';
 COMMENT ON COLUMN settle.run.crashes IS 'attempts that ended without a word';
-COMMENT ON COLUMN settle.run.crashed_at_chunks IS 'transactions committed when it last crashed; the same number twice in a row ends automatic resuming';
+COMMENT ON COLUMN settle.run.crashed_at_progress IS 'accounts dealt with and bills written, in sum, when it last crashed; the same number twice in a row ends automatic resuming';
 COMMENT ON COLUMN settle.run.accounts IS 'pilot: only these accounts; NULL = all';
 COMMENT ON COLUMN settle.run.workers IS 'processes that settle, the leader included';
 COMMENT ON COLUMN settle.run.chunk_size IS 'accounts per transaction';
