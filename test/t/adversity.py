@@ -187,7 +187,9 @@ class Adversity(Disturb):
     def hold(self, tables, seconds):
         """Takes the locks one after the other, as maintenance does, and says whether the run was under way."""
         locks = "".join(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; " for table in tables)
-        return self.begin(f"BEGIN; {locks} SELECT state FROM settle.run; SELECT pg_sleep({seconds}); COMMIT")
+        # the state comes last, for the psql of 14 prints nothing but the last result
+        return self.begin(f"BEGIN; {locks} CREATE TEMP TABLE seen AS SELECT state FROM settle.run;"
+                          f" SELECT pg_sleep({seconds}); COMMIT; TABLE seen")
 
     def test_locks(self):
         met = 0

@@ -324,7 +324,7 @@ class Survive(Disturb):
         self.tests.equal(len(self.server.children("postgres: settle ")), 1, f"{name}: it is there, and nobody else of ours")
         self.tests.equal(self.server.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'settle%'"
                                          " AND datid IS NOT NULL"), "0", f"{name}: it is in no database")
-        for what in (f"CREATE DATABASE copied TEMPLATE {self.database} STRATEGY file_copy", "DROP DATABASE copied",
+        for what in (f"CREATE DATABASE copied TEMPLATE {self.database} {self.server.file_copy()}", "DROP DATABASE copied",
                      f"ALTER DATABASE {self.database} RENAME TO renamed", "DROP DATABASE renamed"):
             began = time.monotonic()
             seen = ""
@@ -341,7 +341,7 @@ class Survive(Disturb):
     def test_7_two_of_two(self):
         """Two months in each of two databases crash together and all go on."""
         name = "two months in two databases"
-        self.server.sql("CREATE DATABASE pair TEMPLATE month STRATEGY file_copy")
+        self.server.sql(f"CREATE DATABASE pair TEMPLATE month {self.server.file_copy()}")
         self.server.sql("SELECT settle_open_period('2024-06')", "pair")
         months = [f"SELECT settle_run('2024-{month}', chunk_size => 50, workers => 1)" for month in ("05", "06")]
         self.clone("pair")
@@ -350,7 +350,7 @@ class Survive(Disturb):
         reference = self.sql(BYTES)
         self.compare(f"undisturbed, {name}", reference)
         self.clone("pair")
-        self.server.sql("CREATE DATABASE second TEMPLATE pair STRATEGY file_copy")
+        self.server.sql(f"CREATE DATABASE second TEMPLATE pair {self.server.file_copy()}")
         first = self.database
         clients = [self.server.begin(month, database) for database in (first, "second") for month in months]
         self.wait_until(lambda: all(self.server.sql("SELECT count(*) FROM settle.run WHERE state = 'running'", database) == "2"
@@ -420,7 +420,8 @@ class Survive(Disturb):
 
     def test_9_commands(self):
         for command_name, (before, command, result) in COMMANDS.items():
-            self.server.sql("DROP DATABASE IF EXISTS prepared; CREATE DATABASE prepared TEMPLATE month STRATEGY file_copy")
+            self.server.sql("DROP DATABASE IF EXISTS prepared; CREATE DATABASE prepared TEMPLATE month "
+                            + self.server.file_copy())
             self.server.sql(before, "prepared")
             self.clone("prepared")
             untouched = self.sql(result)
