@@ -321,6 +321,46 @@ close_slice(void *step, int bucket)
 		results_finish(settlement->run->period.from, bucket);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64 left = *(const int64 *) a;
+	const int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/*
+ * Skips of other runs of the month that ask for attention, and their accounts, as far as the run is about them; how many.
+ * The ids of a pilot are looked through here (sorted by settle_run()): as a parameter the planner would weigh each.
+ */
+static int
+list_skips(const Run *run, int64 **errors, int64 **accounts)
+{
+	SqlParams params = {0};
+	int count = 0;
+
+	sql_add_int8(&params, run->run_id);
+	sql_add_date(&params, run->period.from);
+	const uint64 found =
+		sql_execute("SELECT e.error_id, e.account_id FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)"
+					" WHERE r.period = $2 AND r.run_id <> $1 AND e.status IN ('open', 'failed')",
+					&params);
+	*errors = palloc(Max(found, 1) * sizeof(int64));
+	*accounts = palloc(Max(found, 1) * sizeof(int64));
+	for (uint64 i = 0; i < found; i++)
+	{
+		const int64 account_id = sql_int8(i, 2);
+
+		if (run->accounts != NULL &&
+			bsearch(&account_id, run->accounts, run->account_count, sizeof(int64), compare_ids) == NULL)
+			continue;
+		(*errors)[count] = sql_int8(i, 1);
+		(*accounts)[count++] = account_id;
+	}
+	return count;
+}
+
 /*
  * Accounts that other runs of the month skipped and this one has dealt with need nobody's attention any more: they have a
  * bill now, or nothing to charge. A skip may be younger than a bucket that was opened before a resume; then only a bill
@@ -330,27 +370,19 @@ static void
 resolve_skips(const Run *run)
 {
 	SqlParams params = {0};
-	bool none;
+	int64 *errors;
+	int64 *accounts;
+	const int count = list_skips(run, &errors, &accounts);
 
-	sql_add_int8(&params, run->run_id);
-	sql_add_date(&params, run->period.from);
-	if (run->accounts == NULL)
-		sql_add_null(&params, INT8ARRAYOID);
-	else
-		sql_add(&params, INT8ARRAYOID, sql_id_array(run->accounts, run->account_count));
-	sql_execute("SELECT array_agg(e.error_id), array_agg(DISTINCT e.account_id)"
-				" FROM settle.run AS r JOIN settle.run_error AS e USING (run_id)"
-				" WHERE r.period = $2 AND r.run_id <> $1 AND e.status IN ('open', 'failed')"
-				"  AND ($3 IS NULL OR e.account_id = ANY ($3))",
-				&params);
-	const Datum skips = sql_datum(0, 1, &none);
-	const Datum accounts = sql_datum(0, 2, &none);
-	if (none)
+	if (count == 0)
 		return;
 
 	/* The array, not a join, so that bills are looked up by their keys whatever the planner believes of them. */
-	sql_add(&params, INT8ARRAYOID, skips);
-	sql_add(&params, INT8ARRAYOID, accounts);
+	sql_add_int8(&params, run->run_id);
+	sql_add_date(&params, run->period.from);
+	sql_add_bool(&params, run->accounts != NULL);
+	sql_add_int8_array(&params, errors, count);
+	sql_add_int8_array(&params, accounts, count);
 	sql_execute("WITH newest AS MATERIALIZED (SELECT DISTINCT ON (account_id) account_id, run_id, kind FROM settle.bill"
 				"  WHERE period = $2 AND account_id = ANY ($5) ORDER BY account_id, revision DESC),"
 				" settled AS MATERIALIZED (SELECT e.error_id, CASE WHEN b.run_id IS NULL"
@@ -359,7 +391,7 @@ resolve_skips(const Run *run)
 				"  LEFT JOIN (SELECT * FROM newest WHERE kind <> 'void') AS b USING (account_id)"
 				"  WHERE e.error_id = ANY ($4) AND (b.run_id IS NOT NULL OR EXISTS (SELECT FROM settle.run_slice AS s"
 				"    WHERE s.run_id = $1 AND s.slice = e.slice AND s.started_at > e.created_at)"
-				"   AND ($3 IS NOT NULL OR e.account_id NOT IN (SELECT settle.ignored_accounts($2))))"
+				"   AND ($3 OR e.account_id NOT IN (SELECT settle.ignored_accounts($2))))"
 				"  AND NOT EXISTS (SELECT FROM settle.run_error AS own"
 				"   WHERE own.run_id = $1 AND own.account_id = e.account_id AND own.severity = 'error'))"
 				" UPDATE settle.run_error AS e SET status = 'resolved', marked_at = now(),"
