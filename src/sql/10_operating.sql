@@ -316,7 +316,7 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(marked));
 	RETURN marked;
 END $$;
-COMMENT ON FUNCTION settle_error_mark(bigint, bigint[], text, text, uuid) IS 'says what became of skipped accounts of a run (NULL: all that are open): open, resolved, ignored or failed, and why; returns the number of rows. Only open ones are tried again. Errors: 22023 unknown status, no reason, or an account that was not skipped, ST008 no such run, ST009 none was skipped or the run is running, ST012 command id used otherwise';
+COMMENT ON FUNCTION settle_error_mark(bigint, bigint[], text, text, uuid) IS 'says what became of skipped accounts of a run (NULL: all that are open): open, resolved, ignored or failed, and why; returns the number of rows. Only open ones are tried again; ignored holds for the month: its runs leave the account out unless it is named. Errors: 22023 unknown status, no reason, or an account that was not skipped, ST008 no such run, ST009 none was skipped or the run is running, ST012 command id used otherwise';
 
 CREATE FUNCTION settle_retry(run_id bigint, accounts bigint[] DEFAULT NULL, reason text DEFAULT NULL, wait boolean DEFAULT true, command_id uuid DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -355,7 +355,7 @@ BEGIN
 	WHERE NOT EXISTS (SELECT FROM settle.run_action AS a WHERE a.run_id = found.run_id AND a.action = format('retry as run %s', retry));
 	RETURN retry;
 END $$;
-COMMENT ON FUNCTION settle_retry(bigint, bigint[], text, boolean, uuid) IS 'after a correction, settles accounts that a completed run skipped (NULL: all that are open) in a run of kind retry, and returns that run''s id. Those that get a bill are marked resolved. Errors: 22023 an account was not skipped or is not open, ST008 no such run, ST009 dry, not completed, or nothing open, and those of settle_run()';
+COMMENT ON FUNCTION settle_retry(bigint, bigint[], text, boolean, uuid) IS 'after a correction, settles accounts that a completed run skipped (NULL: all that are open) in a run of kind retry, and returns that run''s id. Those that get a bill, or have nothing to charge any more, are marked resolved. Errors: 22023 an account was not skipped or is not open, ST008 no such run, ST009 dry, not completed, or nothing open, and those of settle_run()';
 
 CREATE FUNCTION settle_run_log(run_id bigint) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
