@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "batch/worker.h"
+#include "common/ids.h"
 #include "errcodes.h"
 #include "guc.h"
 #include "store/settlement.h"
@@ -86,15 +87,6 @@ default_workers(void)
 	return guc_workers > 0 ? guc_workers : (int) Min(Max(processors, 1), 64);
 }
 
-static int
-compare_int64(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 /* The pilot's accounts, sorted and without repeats, so that naming them again in another order resumes the same run. */
 static int64 *
 read_accounts(FunctionCallInfo fcinfo, int *count)
@@ -118,7 +110,7 @@ read_accounts(FunctionCallInfo fcinfo, int *count)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("accounts must not contain NULL")));
 		accounts[i] = DatumGetInt64(ids[i]);
 	}
-	qsort(accounts, *count, sizeof(int64), compare_int64);
+	ids_sort(accounts, *count);
 
 	int kept = 1;
 	for (int i = 1; i < *count; i++)

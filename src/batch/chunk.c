@@ -19,6 +19,7 @@
 
 #include "batch/log.h"
 #include "batch/slice.h"
+#include "common/ids.h"
 #include "common/reason.h"
 #include "errcodes.h"
 #include "store/sql.h"
@@ -94,15 +95,6 @@ skip_refused(Chunk *chunk, int64 item)
 	chunk->tally.skips++;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 /* The chunk's items that were skipped before: their old rows go, and they are judged anew. */
 static int64
 forget_skips(const OpenSlice *slice, int64 end)
@@ -117,7 +109,7 @@ forget_skips(const OpenSlice *slice, int64 end)
 	{
 		const int64 id = slice->ops->item_id(slice->step, place);
 
-		if (bsearch(&id, range->again, range->again_count, sizeof(int64), compare_ids) != NULL)
+		if (ids_contain(range->again, range->again_count, id))
 			items[count++] = id;
 	}
 	return skip_forget(slice->work.run->run_id, range->slice, items, count);

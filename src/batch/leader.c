@@ -346,10 +346,7 @@ end_run(const Crew *crew, RunState state, const char *message)
 
 	/* All is written: somebody's open transaction on the run's row must not make it fail now. */
 	process_wait_for_locks(true);
-
-	/* Where the database or server commits asynchronously, this one commit makes all chunks before it durable. */
-	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
-		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
+	process_wait_for_disk(true);
 	(void) transaction_run(&work, "settle: ending the run", write_end, &ending, NULL);
 }
 
@@ -485,6 +482,7 @@ lead(RunShared *shared)
 	shared->attempt = run->attempt;
 	shared_reply(shared, REPLY_RUNNING, run->run_id);
 
+	process_wait_for_disk(false);
 	MemoryContextSwitchTo(run_context);
 	crew.count = Min(run->workers - 1, MAX_WORKERS);
 	crew.restarts_left = crew.count * RESTARTS_PER_WORKER;

@@ -75,6 +75,15 @@ process_wait_for_locks(bool for_ever)
 	SetConfigOption("lock_timeout", for_ever ? "0" : "30s", PGC_SUSET, PGC_S_SESSION);
 }
 
+void
+process_wait_for_disk(bool wait)
+{
+	/* NULL: what is configured; off there speaks of other transactions than the end of a run. */
+	SetConfigOption("synchronous_commit", wait ? NULL : "off", PGC_SUSET, PGC_S_SESSION);
+	if (wait && synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_SESSION);
+}
+
 RunShared *
 process_enter(Datum segment_arg, dsm_handle *handle)
 {
@@ -141,6 +150,7 @@ work(RunShared *shared)
 	run_lock_alive(run->period, run->run_id);
 	/* The row may be a newer attempt's by now; then nothing can be claimed, and that is right. */
 	run->attempt = shared->attempt;
+	process_wait_for_disk(false);
 	(void) slice_loop(run, batch_step, step, shared, NULL, NULL);
 }
 

@@ -23,6 +23,13 @@ extern void process_pin_settings(void);
 /* Locks of others are waited for 30 s, then the transaction is tried again; or for ever, when nobody would try again. */
 extern void process_wait_for_locks(bool for_ever);
 
+/*
+ * Whether commits wait until they are on disk (and on a synchronous standby). Those of chunks need not: what a crash takes
+ * of them it takes with their checkpoint, and they are settled again. The commit that ends the run waits, and with it
+ * everything before it.
+ */
+extern void process_wait_for_disk(bool wait);
+
 /* First lines of a background process: signals, shared memory, database. */
 extern RunShared *process_enter(Datum segment, dsm_handle *handle);
 

@@ -8,20 +8,22 @@
 
 #include "utils/builtins.h"
 
+#include "common/ids.h"
 #include "store/groups.h"
 #include "store/sql.h"
 
 typedef struct Counting {
 	GroupSizes *groups;
 	int32 room;
-	MemoryContext context;
+	int32 last; /* the group of the account before: members mostly lie together */
 } Counting;
 
-static const Column counted_list[] = {{"group_id", "bigint"}, {"members", "integer"}};
-static const Columns counted_columns = {"settle.account_group", lengthof(counted_list), counted_list};
+static const Column group_list[] = {{"group_id", "bigint"}};
+static const Columns group_columns = {"settle.account_group", lengthof(group_list), group_list};
+static const Columns member_columns = {"settle.account", lengthof(group_list), group_list};
 
 static void
-count_row(TupleTableSlot *slot, void *arg)
+group_row(TupleTableSlot *slot, void *arg)
 {
 	Counting *counting = arg;
 	GroupSizes *groups = counting->groups;
@@ -30,26 +32,57 @@ count_row(TupleTableSlot *slot, void *arg)
 	{
 		counting->room *= 2;
 		groups->group_ids = repalloc_huge(groups->group_ids, counting->room * sizeof(int64));
-		groups->sizes = repalloc_huge(groups->sizes, counting->room * sizeof(int32));
 	}
-	groups->group_ids[groups->count] = DatumGetInt64(slot->tts_values[0]);
-	groups->sizes[groups->count] = DatumGetInt32(slot->tts_values[1]);
-	groups->count++;
+	groups->group_ids[groups->count++] = DatumGetInt64(slot->tts_values[0]);
 }
 
+/* The place of a group; -1 when there is none. */
+static int32
+find_group(const GroupSizes *groups, int64 group_id)
+{
+	int32 low = 0;
+	int32 high = groups->count;
+
+	while (low < high)
+	{
+		const int32 middle = low + (high - low) / 2;
+
+		if (groups->group_ids[middle] < group_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < groups->count && groups->group_ids[low] == group_id ? low : -1;
+}
+
+static void
+member_row(TupleTableSlot *slot, void *arg)
+{
+	Counting *counting = arg;
+	GroupSizes *groups = counting->groups;
+	const int64 group_id = DatumGetInt64(slot->tts_values[0]);
+
+	if (counting->last < 0 || groups->group_ids[counting->last] != group_id)
+		counting->last = find_group(groups, group_id);
+	if (counting->last >= 0)
+		groups->sizes[counting->last]++;
+}
+
+/* Counted here, not by GROUP BY: 12 bytes a group, where a hash aggregate takes ten times that. */
 GroupSizes *
 groups_count(void)
 {
-	Counting counting = {.room = 1024, .context = CurrentMemoryContext};
+	GroupSizes *groups = palloc0(sizeof(GroupSizes));
+	Counting counting = {.groups = groups, .room = 1024, .last = -1};
 
-	counting.groups = palloc0(sizeof(GroupSizes));
-	counting.groups->group_ids = palloc(counting.room * sizeof(int64));
-	counting.groups->sizes = palloc(counting.room * sizeof(int32));
-	sql_read("SELECT group_id, coalesce(members, 0)::int4 FROM settle.account_group LEFT JOIN"
-			 " (SELECT group_id, count(*) AS members FROM settle.account WHERE group_id IS NOT NULL AND status <> 'closed'"
-			 "  GROUP BY group_id) AS counted USING (group_id) ORDER BY group_id",
-			 NULL, &counted_columns, count_row, &counting);
-	return counting.groups;
+	groups->group_ids = palloc(counting.room * sizeof(int64));
+	sql_read("SELECT group_id FROM settle.account_group", NULL, &group_columns, group_row, &counting);
+	ids_sort(groups->group_ids, groups->count);
+	groups->sizes = MemoryContextAllocExtended(CurrentMemoryContext, Max((Size) groups->count, 1) * sizeof(int32),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	sql_read("SELECT group_id FROM settle.account WHERE group_id IS NOT NULL AND status <> 'closed'", NULL,
+			 &member_columns, member_row, &counting);
+	return groups;
 }
 
 static uint8 *
@@ -130,17 +163,7 @@ groups_decode(const bytea *encoded)
 int32
 groups_size(const GroupSizes *groups, int64 group_id)
 {
-	int32 low = 0;
-	int32 high = groups->count;
+	const int32 place = find_group(groups, group_id);
 
-	while (low < high)
-	{
-		const int32 middle = low + (high - low) / 2;
-
-		if (groups->group_ids[middle] < group_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < groups->count && groups->group_ids[low] == group_id ? groups->sizes[low] : -1;
+	return place >= 0 ? groups->sizes[place] : -1;
 }

@@ -10,7 +10,6 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
-#include "common/mix.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -18,6 +17,8 @@
 #include "utils/timestamp.h"
 #include "fmgr.h"
 
+#include "common/ids.h"
+#include "common/mix.h"
 #include "store/bucket.h"
 #include "store/catalog.h"
 #include "store/collect.h"
@@ -287,15 +288,6 @@ read_tables(Reading *reading)
 	read_leaf(reading, &usage_columns, leaf_name_of_month("usage", month, bucket), "true", usage_row);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 /* A pilot names its accounts; one that does not exist must not pass without a word. */
 static void
 add_missing(Reading *reading)
@@ -309,7 +301,7 @@ add_missing(Reading *reading)
 		if (map_find(&reading->places, id) != MAP_NONE)
 			continue;
 		if (!request->after || id > request->after_id ||
-			bsearch(&id, request->again, request->again_count, sizeof(int64), compare_ids) != NULL)
+			ids_contain(request->again, request->again_count, id))
 		{
 			const uint32 place = place_of(reading, id);
 

@@ -12,6 +12,7 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
+#include "common/ids.h"
 #include "store/leaves.h"
 #include "store/sql.h"
 
@@ -184,15 +185,6 @@ line_row(TupleTableSlot *slot, void *arg)
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 static void
 read_pilot(RunSeen *run, Datum array)
 {
@@ -201,7 +193,7 @@ read_pilot(RunSeen *run, Datum array)
 	run->account_count = ArrayGetNItems(ARR_NDIM(accounts), ARR_DIMS(accounts));
 	run->accounts = palloc(Max(run->account_count, 1) * sizeof(int64));
 	memcpy(run->accounts, ARR_DATA_PTR(accounts), run->account_count * sizeof(int64));
-	qsort(run->accounts, run->account_count, sizeof(int64), compare_ids);
+	ids_sort(run->accounts, run->account_count);
 }
 
 static void
@@ -247,8 +239,7 @@ has_taken(const RunSeen *run, int64 account_id)
 		return false;
 	if (!run->done && (!run->has_checkpoint || account_id > run->done_through))
 		return false;
-	return run->accounts == NULL ||
-		   bsearch(&account_id, run->accounts, run->account_count, sizeof(int64), compare_ids) != NULL;
+	return run->accounts == NULL || ids_contain(run->accounts, run->account_count, account_id);
 }
 
 RunSeen *

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
+#include "common/ids.h"
 #include "errcodes.h"
 #include "outbox/emit.h"
 #include "store/catalog.h"
@@ -321,15 +322,6 @@ close_slice(void *step, int bucket)
 		results_finish(settlement->run->period.from, bucket);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 /*
  * Skips of other runs of the month that ask for attention, and their accounts, as far as the run is about them; how many.
  * The ids of a pilot are looked through here (sorted by settle_run()): as a parameter the planner would weigh each.
@@ -352,8 +344,7 @@ list_skips(const Run *run, int64 **errors, int64 **accounts)
 	{
 		const int64 account_id = sql_int8(i, 2);
 
-		if (run->accounts != NULL &&
-			bsearch(&account_id, run->accounts, run->account_count, sizeof(int64), compare_ids) == NULL)
+		if (run->accounts != NULL && !ids_contain(run->accounts, run->account_count, account_id))
 			continue;
 		(*errors)[count] = sql_int8(i, 1);
 		(*accounts)[count++] = account_id;

@@ -76,12 +76,7 @@ sql_add_text(SqlParams *params, const char *value)
 void
 sql_add_int8_array(SqlParams *params, const int64 *values, int count)
 {
-	Datum *datums = palloc(Max(count, 1) * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		datums[i] = Int64GetDatum(values[i]);
-	sql_add(params, INT8ARRAYOID,
-			PointerGetDatum(construct_array(datums, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	sql_add(params, INT8ARRAYOID, sql_id_array(values, count));
 }
 
 void

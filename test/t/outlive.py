@@ -7,6 +7,7 @@ has committed and everything may happen, and every account has one bill. Two run
 resumed; two clean restarts within one chunk are not taken for a crash loop.
 """
 
+import signal
 import sys
 import time
 
@@ -158,6 +159,18 @@ class Outlive:
         self.tests.check(self.wait("SELECT bool_and(state = 'completed') FROM settle.run"), "pilots: both are resumed",
                          self.attempt("SELECT run_id, state FROM settle.run"))
         self.check_bills("pilots", 200)
+
+    def test_6_durable(self):
+        """Chunks do not wait for the disk, the end of a run does: what was said to be settled survives the next moment."""
+        self.month("durable", 4)
+        self.server.sql("ALTER SYSTEM SET wal_writer_delay = '10s'; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf()")
+        time.sleep(1)
+        self.tests.equal(self.attempt("SELECT settle_run('2024-05', workers => 2)"), "1", "durable: settled")
+        self.server.stop(signal.SIGQUIT)
+        self.server.start()
+        self.tests.equal(self.attempt("SELECT state, crashes FROM settle.run"), "completed|0", "durable: the run is complete")
+        self.check_bills("durable")
+        self.server.sql("ALTER SYSTEM RESET ALL; SELECT pg_reload_conf()")
 
     def run(self):
         try:
