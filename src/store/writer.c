@@ -12,7 +12,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -37,6 +40,9 @@ struct Writer {
 	MemoryContext context;       /* the writer itself and its slots */
 	MemoryContext batch_context; /* what one batch allocates; reset after it */
 	bool hidden;
+	bool summarized; /* all its indexes are block ranges of the first column */
+	bool ascending;  /* the batch, by the first column */
+	int64 last;      /* first column of the row before */
 	int count;
 	TupleTableSlot *slots[WRITER_BATCH];
 };
@@ -64,6 +70,26 @@ target_entry(Relation relation)
 	return entry;
 }
 
+/* A block range index that keeps the least and the greatest of the first column, a bigint, and nothing else. */
+static bool
+is_summary(Relation index)
+{
+	List *minmax = list_make2(makeString("pg_catalog"), makeString("integer_minmax_ops"));
+
+	return index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indnatts == 1 && index->rd_index->indkey.values[0] == 1 &&
+		   index->rd_opcintype[0] == INT8OID && index->rd_opfamily[0] == get_opfamily_oid(BRIN_AM_OID, minmax, false) &&
+		   RelationGetIndexPredicate(index) == NIL;
+}
+
+static bool
+has_only_summaries(const ResultRelInfo *target)
+{
+	for (int i = 0; i < target->ri_NumIndices; i++)
+		if (!is_summary(target->ri_IndexRelationDescs[i]))
+			return false;
+	return true;
+}
+
 Writer *
 writer_open(Oid leaf, const Columns *columns, bool hidden)
 {
@@ -82,6 +108,7 @@ writer_open(Oid leaf, const Columns *columns, bool hidden)
 	writer->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->target, writer->relation, 1, NULL, 0);
 	ExecOpenIndices(writer->target, false);
+	writer->summarized = has_only_summaries(writer->target);
 	writer->insertion = insertion_open();
 	writer->context = CurrentMemoryContext;
 	writer->batch_context = AllocSetContextCreate(CurrentMemoryContext, "settle write batch", ALLOCSET_DEFAULT_SIZES);
@@ -113,6 +140,10 @@ writer_accept(Writer *writer)
 	const bool should_free = true;
 	ExecStoreHeapTuple(heap_form_tuple(writer->columns, writer->values, writer->nulls), *slot, should_free);
 	MemoryContextSwitchTo(caller);
+
+	const int64 first = DatumGetInt64(writer->values[0]);
+	writer->ascending = writer->count == 0 || (writer->ascending && first >= writer->last);
+	writer->last = first;
 	if (++writer->count == WRITER_BATCH)
 		writer_flush(writer);
 }
@@ -130,6 +161,20 @@ check_rows(Writer *writer)
 	}
 }
 
+static BlockNumber
+block_of(const Writer *writer, int row)
+{
+	return ItemPointerGetBlockNumber(&writer->slots[row]->tts_tid);
+}
+
+/* Neither the least nor the greatest of its page: a summary that knows both learns nothing from it. */
+static bool
+is_between(const Writer *writer, int row)
+{
+	return row > 0 && row < writer->count - 1 && block_of(writer, row - 1) == block_of(writer, row) &&
+		   block_of(writer, row) == block_of(writer, row + 1);
+}
+
 static void
 index_rows(Writer *writer)
 {
@@ -137,6 +182,8 @@ index_rows(Writer *writer)
 		return;
 	for (int i = 0; i < writer->count; i++)
 	{
+		if (writer->summarized && writer->ascending && is_between(writer, i))
+			continue;
 		ResetPerTupleExprContext(writer->estate);
 		list_free(insert_index_tuples(writer->target, writer->slots[i], writer->estate));
 	}
