@@ -110,7 +110,7 @@ read_accounts(FunctionCallInfo fcinfo, int *count)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("accounts must not contain NULL")));
 		accounts[i] = DatumGetInt64(ids[i]);
 	}
-	ids_sort(accounts, *count);
+	qsort(accounts, *count, sizeof(int64), ids_compare);
 
 	int kept = 1;
 	for (int i = 1; i < *count; i++)

@@ -5,10 +5,9 @@
 #define COMMON_IDS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
+/* For qsort(). */
 static inline int
 ids_compare(const void *a, const void *b)
 {
@@ -18,18 +17,29 @@ ids_compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-static inline void
-ids_sort(int64_t *ids, size_t count)
+/* The place of an id in a sorted array; -1 when it is not there. The array may be NULL when count is 0. */
+static inline int32_t
+ids_find(const int64_t *ids, int32_t count, int64_t id)
 {
-	if (count > 1)
-		qsort(ids, count, sizeof(int64_t), ids_compare);
+	int32_t low = 0;
+	int32_t high = count;
+
+	while (low < high)
+	{
+		const int32_t middle = low + (high - low) / 2;
+
+		if (ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && ids[low] == id ? low : -1;
 }
 
-/* Whether an id is in a sorted array, which may be NULL when count is 0. */
 static inline bool
-ids_contain(const int64_t *ids, size_t count, int64_t id)
+ids_contain(const int64_t *ids, int32_t count, int64_t id)
 {
-	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), ids_compare) != NULL;
+	return ids_find(ids, count, id) >= 0;
 }
 
 #endif

@@ -36,25 +36,6 @@ group_row(TupleTableSlot *slot, void *arg)
 	groups->group_ids[groups->count++] = DatumGetInt64(slot->tts_values[0]);
 }
 
-/* The place of a group; -1 when there is none. */
-static int32
-find_group(const GroupSizes *groups, int64 group_id)
-{
-	int32 low = 0;
-	int32 high = groups->count;
-
-	while (low < high)
-	{
-		const int32 middle = low + (high - low) / 2;
-
-		if (groups->group_ids[middle] < group_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < groups->count && groups->group_ids[low] == group_id ? low : -1;
-}
-
 static void
 member_row(TupleTableSlot *slot, void *arg)
 {
@@ -63,7 +44,7 @@ member_row(TupleTableSlot *slot, void *arg)
 	const int64 group_id = DatumGetInt64(slot->tts_values[0]);
 
 	if (counting->last < 0 || groups->group_ids[counting->last] != group_id)
-		counting->last = find_group(groups, group_id);
+		counting->last = ids_find(groups->group_ids, groups->count, group_id);
 	if (counting->last >= 0)
 		groups->sizes[counting->last]++;
 }
@@ -77,7 +58,7 @@ groups_count(void)
 
 	groups->group_ids = palloc(counting.room * sizeof(int64));
 	sql_read("SELECT group_id FROM settle.account_group", NULL, &group_columns, group_row, &counting);
-	ids_sort(groups->group_ids, groups->count);
+	qsort(groups->group_ids, groups->count, sizeof(int64), ids_compare);
 	groups->sizes = MemoryContextAllocExtended(CurrentMemoryContext, Max((Size) groups->count, 1) * sizeof(int32),
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	sql_read("SELECT group_id FROM settle.account WHERE group_id IS NOT NULL AND status <> 'closed'", NULL,
@@ -163,7 +144,7 @@ groups_decode(const bytea *encoded)
 int32
 groups_size(const GroupSizes *groups, int64 group_id)
 {
-	const int32 place = find_group(groups, group_id);
+	const int32 place = ids_find(groups->group_ids, groups->count, group_id);
 
 	return place >= 0 ? groups->sizes[place] : -1;
 }

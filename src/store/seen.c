@@ -193,7 +193,7 @@ read_pilot(RunSeen *run, Datum array)
 	run->account_count = ArrayGetNItems(ARR_NDIM(accounts), ARR_DIMS(accounts));
 	run->accounts = palloc(Max(run->account_count, 1) * sizeof(int64));
 	memcpy(run->accounts, ARR_DATA_PTR(accounts), run->account_count * sizeof(int64));
-	ids_sort(run->accounts, run->account_count);
+	qsort(run->accounts, run->account_count, sizeof(int64), ids_compare);
 }
 
 static void
