@@ -50,7 +50,6 @@ CALL try_with('ALTER TABLE settle.bill ALTER revision TYPE bigint');
 CALL try_with('ALTER TABLE settle.product ALTER product_id TYPE bigint');
 CALL try_with('ALTER TABLE settle.metric ALTER increment_first TYPE smallint');
 CALL try_with('ALTER TABLE settle.price ALTER valid_from TYPE timestamptz');
--- this one is joined with a bigint, and comes out as one
 CALL try_with('ALTER TABLE settle.account_group ALTER group_id TYPE integer');
 -- columns of one's own harm nobody there
 CALL try_with('ALTER TABLE settle.usage ADD mine text DEFAULT ''x''');
