@@ -95,6 +95,9 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
 	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
 	pkg-config --exists inih 2>/dev/null || say libinih-dev
+	command -v kcat >/dev/null || say kcat
+	command -v java >/dev/null || say default-jre-headless
+	command -v mvn >/dev/null || say maven
 	clang_sanitizes || say libclang-rt
 }
 
