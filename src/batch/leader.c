@@ -466,6 +466,8 @@ lead(RunShared *shared)
 	MemoryContext run_context = AllocSetContextCreate(TopMemoryContext, "settle run", ALLOCSET_DEFAULT_SIZES);
 	Run *run;
 
+	/* That a run began, or crashed, must not be forgotten. */
+	process_wait_for_disk(true);
 	/* Nobody would call a run again that resumes by itself: while its rows are locked, it waits. */
 	if (shared->request.automatic)
 		process_wait_for_locks(true);
@@ -482,7 +484,7 @@ lead(RunShared *shared)
 	shared->attempt = run->attempt;
 	shared_reply(shared, REPLY_RUNNING, run->run_id);
 
-	process_wait_for_disk(false);
+	process_wait_for_disk(shared->request.automatic);
 	MemoryContextSwitchTo(run_context);
 	crew.count = Min(run->workers - 1, MAX_WORKERS);
 	crew.restarts_left = crew.count * RESTARTS_PER_WORKER;

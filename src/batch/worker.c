@@ -150,7 +150,7 @@ work(RunShared *shared)
 	run_lock_alive(run->period, run->run_id);
 	/* The row may be a newer attempt's by now; then nothing can be claimed, and that is right. */
 	run->attempt = shared->attempt;
-	process_wait_for_disk(false);
+	process_wait_for_disk(shared->request.automatic);
 	(void) slice_loop(run, batch_step, step, shared, NULL, NULL);
 }
 

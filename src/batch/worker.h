@@ -26,7 +26,8 @@ extern void process_wait_for_locks(bool for_ever);
 /*
  * Whether commits wait until they are on disk (and on a synchronous standby). Those of chunks need not: what a crash takes
  * of them it takes with their checkpoint, and they are settled again. The commit that ends the run waits, and with it
- * everything before it.
+ * everything before it. Those of a run that was resumed after a crash wait too: its progress is what tells it from one that
+ * crashes again and again.
  */
 extern void process_wait_for_disk(bool wait);
 

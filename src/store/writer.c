@@ -74,11 +74,12 @@ target_entry(Relation relation)
 static bool
 is_summary(Relation index)
 {
+	if (index->rd_rel->relam != BRIN_AM_OID || index->rd_index->indnatts != 1 || index->rd_index->indkey.values[0] != 1 ||
+		index->rd_opcintype[0] != INT8OID || RelationGetIndexPredicate(index) != NIL)
+		return false;
 	List *minmax = list_make2(makeString("pg_catalog"), makeString("integer_minmax_ops"));
 
-	return index->rd_rel->relam == BRIN_AM_OID && index->rd_index->indnatts == 1 && index->rd_index->indkey.values[0] == 1 &&
-		   index->rd_opcintype[0] == INT8OID && index->rd_opfamily[0] == get_opfamily_oid(BRIN_AM_OID, minmax, false) &&
-		   RelationGetIndexPredicate(index) == NIL;
+	return index->rd_opfamily[0] == get_opfamily_oid(BRIN_AM_OID, minmax, false);
 }
 
 static bool

@@ -14,11 +14,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import jsonschema
 
 from kafka import Broker, free_ports
-from server import REPOSITORY, Server, SqlError, Tests
+from server import REPOSITORY, Server, SqlError, Tests, finish
 
 SEED = int(os.environ.get("SEED", random.randrange(2**31)))
 POINTS = int(os.environ.get("POINTS", 4))
@@ -61,6 +63,7 @@ class Relay:
         self.relays = []
         self.month = (2024, 5)
         self.last_run = None
+        self.put_aside = set()  # events that Kafka does not take
 
     def start_servers(self):
         subprocess.run(["make", "-s", "-C", os.path.join(REPOSITORY, "notifier")], check=True, stdin=subprocess.DEVNULL)
@@ -70,8 +73,8 @@ class Relay:
         self.server.create_settled("month", 4)
         self.server.generate("month", ACCOUNTS, "2024-05")
 
-    def sql(self, query):
-        return self.server.sql(query, "month")
+    def sql(self, query, database="month"):
+        return self.server.sql(query, database)
 
     def attempt(self, query):
         try:
@@ -137,7 +140,14 @@ class Relay:
 
     def outbox(self):
         rows = self.sql("SELECT event_id, event_type, coalesce(account_id::text, ''), payload FROM settle.outbox").splitlines()
-        return {row[0]: row[1:] for row in (line.split("|", 3) for line in rows)}
+        return {row[0]: row[1:] for row in (line.split("|", 3) for line in rows) if row[0] not in self.put_aside}
+
+    def ask(self, relay, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{relay.port}/{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def delivered(self):
         return self.broker.records("settle.bills") + self.broker.records("settle.runs")
@@ -275,6 +285,47 @@ class Relay:
         self.tests.equal(self.end(relay, signal.SIGTERM), 0, "stopped too long: SIGTERM ends it well")
         self.check_exactly_once("stopped too long")
 
+    def test_7_interleaved(self):
+        """Sessions whose transactions overlap, with savepoints that are kept and that are not."""
+        writers = []
+        for session in range(6):
+            event = (f"INSERT INTO settle.outbox SELECT 9000000 + {session}, now(), '2024-05-01', 'bill.settled.v1', '%s {session} ' || i || ' ' || j,"
+                     " '{\"period\": \"2024-05\"}' FROM generate_series(1, 50) AS j;")
+            writers.append(self.server.begin(f"""DO $$ BEGIN FOR i IN 1..20 LOOP
+                {event % "kept"} BEGIN {event % "lost"} RAISE 'no'; EXCEPTION WHEN raise_exception THEN NULL; END;
+                PERFORM pg_sleep(random() * 0.02); {event % "more"} IF i % 5 = 4 THEN ROLLBACK; ELSE COMMIT; END IF; END LOOP; END $$""", "month"))
+        for writer in writers:
+            self.tests.equal(finish(writer)[0], 0, "interleaved: written")
+        self.drain("interleaved")
+        self.check_exactly_once("interleaved")
+
+    def test_7_foreign_traffic(self):
+        """A database that writes much, and no events: the slot follows, so that WAL does not pile up."""
+        relay = self.start()
+        self.sql("CREATE TABLE noise (filler text)")
+        for _ in range(3):
+            self.sql("INSERT INTO noise SELECT repeat(i::text, 200) FROM generate_series(1, 40000) AS i")
+            self.sql("SELECT txid_current()", "postgres")
+        end = self.sql("SELECT pg_current_wal_lsn()")
+        self.wait_until("foreign traffic", lambda: self.sql(f"SELECT confirmed_flush_lsn >= '{end}' FROM pg_replication_slots") == "t", 30)
+        self.tests.equal(self.ask(relay, "readyz")[0], 200, "foreign traffic: ready")
+        self.tests.check(re.search(r"^settle_relay_lag_bytes [0-9.e+]+$", self.ask(relay, "metrics")[1], re.M), "foreign traffic: its lag is told")
+        self.tests.equal(self.end(relay, signal.SIGTERM), 0, "foreign traffic: SIGTERM ends it well")
+        self.sql("DROP TABLE noise")
+
+    def test_8_too_large(self):
+        """An event that Kafka does not take stops the relay; or it is put aside, and what comes after it goes on."""
+        self.sql("INSERT INTO settle.outbox SELECT 9999999, now(), '2024-05-01', 'bill.settled.v1', 'giant', jsonb_build_object('period', '2024-05', 'x',"
+                 " string_agg(md5(i::text), '')) FROM generate_series(1, 70000) AS i;"
+                 " INSERT INTO settle.outbox VALUES (9999999, now(), '2024-05-01', 'bill.settled.v1', 'after it', '{\"period\": \"2024-05\"}')")
+        relay = self.start("--once")
+        self.tests.equal(relay.wait(60), 6, "too large: exit status 6")
+        self.drain("too large", "--relay.poison", "dead-letter")
+        self.put_aside.add("giant")
+        self.check_exactly_once("too large")
+        dead = self.broker.records("settle.dead-letter")
+        self.tests.check(len(dead) == 1 and "giant" in dead[0].value + dead[0].key, "too large: it is in the topic of dead letters", dead)
+
     def test_9_slot_dropped(self):
         self.sql("SELECT pg_drop_replication_slot('settle_relay')")
         relay = self.start("--once")
@@ -288,7 +339,7 @@ class Relay:
         """By default: until Kafka holds as many events as the outbox."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if condition() if condition else len(self.delivered()) >= int(self.sql("SELECT count(*) FROM settle.outbox")):
+            if condition() if condition else len(self.delivered()) >= len(self.outbox()):
                 return
             time.sleep(0.2)
         self.tests.check(False, f"{name}: did not come within {timeout} s")
