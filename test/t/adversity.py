@@ -192,20 +192,27 @@ class Adversity(Disturb):
                           f" SELECT pg_sleep({seconds}); COMMIT; TABLE seen")
 
     def test_locks(self):
-        met = 0
         for what, tables in LOCKS.items():
             name = f"somebody locks {what}"
-            holder = []
+            for _ in range(8):
+                if self.lock_once(name, tables):
+                    break
+            else:
+                self.tests.check(False, f"{name}: the locks were late eight times")
 
-            def lock(_):
-                holder[:] = [self.hold(tables, 1)]
-                return True
+    def lock_once(self, name, tables):
+        """True when the run was under way; on a busy machine it may have ended before the locks were taken."""
+        holder = []
 
-            code, _, errors = finish(self.strike("settle leader", lock, share=0.5))
-            self.tests.equal(code, 0, f"{name}: the run completes" + errors)
-            met += "running" in finish(holder[0])[1]
-            self.compare(name)
-        self.tests.check(met >= 3, "most locks met a run", met)
+        def lock(_):
+            holder[:] = [self.hold(tables, 1)]
+            return True
+
+        code, _, errors = finish(self.strike("settle leader", lock, share=0.5))
+        self.tests.equal(code, 0, f"{name}: the run completes" + errors)
+        met = "running" in finish(holder[0])[1]
+        self.compare(name)
+        return met
 
     def test_locks_long(self):
         """Longer than the lock timeout of 30 s: the transaction is tried again. A minute, so only with many points."""

@@ -257,7 +257,8 @@ class Survive(Disturb):
 
     def test_4_poison(self):
         """An account that kills its process: the server crashes a few times, and not for ever."""
-        for workers, place, crashes in ((1, "max", "2"), (2, "min", None)):
+        # The first crash may take chunks that were not on disk yet: settling them again is progress once.
+        for workers, place, crashes in ((1, "max", ("2", "3")), (2, "min", ("2", "3", "4"))):
             name = f"a run of {workers} that crashes at the {place} account of a bucket"
             self.clone()
             bucket = int(self.value("SELECT slice FROM (SELECT settle_bucket(account_id) AS slice, count(*)"
@@ -271,7 +272,7 @@ class Survive(Disturb):
             self.tests.equal(self.value("SELECT state || ': ' || message FROM settle.run"),
                              "failed: crashed twice at the same checkpoint, see the server's log", f"{name}: it fails")
             seen = self.value("SELECT crashes FROM settle.run")
-            self.tests.check(seen == crashes if crashes else seen in ("2", "3", "4"), f"{name}: after few crashes", seen)
+            self.tests.check(seen in crashes, f"{name}: after few crashes", seen)
             self.note_kills("kill -9 of itself at one account", int(seen), int(seen), began)
             self.tests.check("call settle_run" in self.value("SELECT settle_run_log(1)"), f"{name}: the log tells what to do")
             self.server.start("restart", "-m", "fast")
