@@ -20,7 +20,7 @@ import urllib.request
 import jsonschema
 
 from kafka import Broker, free_ports
-from server import REPOSITORY, Server, SqlError, Tests, finish
+from server import REPOSITORY, Server, Tests, finish
 
 SEED = int(os.environ.get("SEED", random.randrange(2**31)))
 POINTS = int(os.environ.get("POINTS", 4))
@@ -75,12 +75,6 @@ class Relay:
 
     def sql(self, query, database="month"):
         return self.server.sql(query, database)
-
-    def attempt(self, query):
-        try:
-            return self.sql(query)
-        except SqlError as error:
-            return str(error)
 
     def settle_next(self):
         """One more month of events; those without usage have bills as well. The last one is taken back and settled again."""
@@ -241,10 +235,7 @@ class Relay:
         self.broker.stop(signal.SIGKILL)
         self.settle_next()
         self.broker.start()
-        self.wait_until("broker killed")
-        self.tests.equal(relay.poll(), None, "broker killed: the relay still runs")
-        self.tests.equal(self.end(relay, signal.SIGTERM), 0, "broker killed: SIGTERM ends it well")
-        self.check_exactly_once("broker killed")
+        self.finish_well("broker killed", relay)
 
     def test_5_database_restarts(self):
         relay = self.start()
@@ -255,9 +246,7 @@ class Relay:
             self.tests.check(how != signal.SIGINT or took < 5, "database restarts: a fast stop does not wait for the relay", took)
             self.server.start()
             self.settle_next()
-        self.wait_until("database restarts")
-        self.tests.equal(self.end(relay, signal.SIGTERM), 0, "database restarts: SIGTERM ends it well")
-        self.check_exactly_once("database restarts")
+        self.finish_well("database restarts", relay)
 
     def test_6_two_relays(self):
         """The second one stands by, and takes over when the first one is gone."""
@@ -269,9 +258,7 @@ class Relay:
         self.tests.equal((first.poll(), second.poll()), (None, None), "two relays: both run")
         self.end(first, signal.SIGKILL)
         self.settle_next()
-        self.wait_until("two relays, second")
-        self.tests.equal(self.end(second, signal.SIGTERM), 0, "two relays: SIGTERM ends the second well")
-        self.check_exactly_once("two relays")
+        self.finish_well("two relays, second", second)
 
     def test_7_stopped_too_long(self):
         """SIGSTOP until the server gives it up (wal_sender_timeout); then it goes on as if nothing had been."""
@@ -281,9 +268,7 @@ class Relay:
         self.wait_until("stopped too long", lambda: self.sql("SELECT active FROM pg_replication_slots") == "f")
         self.settle_next()
         relay.send_signal(signal.SIGCONT)
-        self.wait_until("stopped too long")
-        self.tests.equal(self.end(relay, signal.SIGTERM), 0, "stopped too long: SIGTERM ends it well")
-        self.check_exactly_once("stopped too long")
+        self.finish_well("stopped too long", relay)
 
     def test_7_interleaved(self):
         """Sessions whose transactions overlap, with savepoints that are kept and that are not."""
@@ -334,6 +319,13 @@ class Relay:
         except subprocess.TimeoutExpired:
             code = self.end(relay, signal.SIGKILL)
         self.tests.equal(code, 4, "slot dropped: exit status 4")
+
+    def finish_well(self, name, relay):
+        """A running relay brings everything, still runs, ends well by SIGTERM, and each event is there once."""
+        self.wait_until(name)
+        self.tests.equal(relay.poll(), None, f"{name}: the relay still runs")
+        self.tests.equal(self.end(relay, signal.SIGTERM), 0, f"{name}: SIGTERM ends it well")
+        self.check_exactly_once(name)
 
     def wait_until(self, name, condition=None, timeout=60):
         """By default: until Kafka holds as many events as the outbox."""
