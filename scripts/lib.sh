@@ -215,6 +215,9 @@ start_server() {
 			echo "fsync = off"
 			echo "timezone = 'UTC'"
 			echo "log_timezone = 'UTC'"
+			# minor releases since 2026 let only the plugins of this list read logical replication slots
+			! as_server "$pg_bin/postgres" -D "$dir/data" -C output_plugin_libraries >/dev/null 2>&1 \
+				|| echo "output_plugin_libraries = 'pgoutput, test_decoding, settle'"
 			for setting in "$@"; do echo "${setting%%=*} = '${setting#*=}'"; done
 		} | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
 	fi

@@ -1,7 +1,8 @@
 /*
  * plugin.c: the logical decoding output plugin "settle": outbox rows, packed into frames.
  *
- * Only inserts into settle.outbox and its partitions are sent; everything else costs a look into a cache. Rows of a
+ * Only inserts into settle.outbox and its partitions are sent, and those into settle.outbox_republish, by which events are
+ * sent again; everything else costs a look into a cache. Rows of a
  * transaction leave in frames of about 64 kB (common/frame.h), one network write each. Rows that the engine hides behind
  * a replication origin (store/origin.h) are refused before they are queued. In-progress transactions are never streamed,
  * so the reader sees committed transactions only, in commit order.
@@ -101,7 +102,8 @@ is_outbox(Relation relation)
 		root = llast_oid(get_partition_ancestors(root));
 	const char *schema = get_namespace_name(get_rel_namespace(root));
 	const char *name = get_rel_name(root);
-	return schema != NULL && name != NULL && strcmp(schema, "settle") == 0 && strcmp(name, "outbox") == 0;
+	return schema != NULL && name != NULL && strcmp(schema, "settle") == 0 &&
+		   (strcmp(name, "outbox") == 0 || strcmp(name, "outbox_republish") == 0);
 }
 
 static void

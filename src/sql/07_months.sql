@@ -187,20 +187,27 @@ COMMENT ON FUNCTION settle.index_lines(text, integer) IS 'creates the block rang
 CREATE TABLE settle.month_action (
 	action_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT month_action_key PRIMARY KEY,
 	period settle.period NOT NULL,
-	action text NOT NULL CONSTRAINT month_action_known CHECK (action IN ('open', 'drop')),
+	action text NOT NULL CONSTRAINT month_action_known CHECK (action IN ('open', 'drop', 'prune', 'republish')),
 	acted_by name NOT NULL DEFAULT session_user,
 	acted_at timestamptz NOT NULL DEFAULT now(),
 	rows jsonb,
 	reason text
 );
-COMMENT ON TABLE settle.month_action IS 'which months were opened and dropped';
+COMMENT ON TABLE settle.month_action IS 'which months were opened and dropped, and whose events were pruned or sent again';
 COMMENT ON COLUMN settle.month_action.action_id IS 'identifier';
 COMMENT ON COLUMN settle.month_action.period IS 'the month';
-COMMENT ON COLUMN settle.month_action.action IS 'open or drop';
+COMMENT ON COLUMN settle.month_action.action IS 'open, drop, prune (of the outbox) or republish (its events)';
 COMMENT ON COLUMN settle.month_action.acted_by IS 'role that did it';
 COMMENT ON COLUMN settle.month_action.acted_at IS 'when';
-COMMENT ON COLUMN settle.month_action.rows IS 'drop: rows that went with it, by table: {"usage": 5, "bill": 2, …}';
+COMMENT ON COLUMN settle.month_action.rows IS 'drop, prune: rows that went with it, republish: rows sent again; by table: {"usage": 5, "bill": 2, …}';
 COMMENT ON COLUMN settle.month_action.reason IS 'drop: why, as told by the operator';
+
+CREATE FUNCTION settle.pruned_at(month date) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT max(a.acted_at) FROM settle.month_action AS a WHERE a.period = month AND a.action = 'prune'
+	-- a month that was dropped and opened again begins anew
+	AND a.action_id > coalesce((SELECT max(d.action_id) FROM settle.month_action AS d WHERE d.period = month AND d.action = 'drop'), 0));
+COMMENT ON FUNCTION settle.pruned_at(date) IS 'when settle_outbox_prune() last removed events of the month; NULL when it has not';
 
 -- A lock that excludes readers must not be waited for: whoever comes next would queue behind the one who waits. So it is
 -- tried for a moment, given back with all others, and tried again, less and less often.

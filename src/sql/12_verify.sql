@@ -190,6 +190,19 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION settle.verify_open(date, bigint, bigint) IS 'runs of a month that have not ended, due accounts that no run has taken, and those whose bill was taken back: state ok or open';
 
+-- Events that were pruned are no longer there to be compared; those that are left are.
+CREATE FUNCTION settle.verify_pruned(month date, OUT promise text, OUT detail text)
+	RETURNS SETOF record
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT p.promise, format('Events were pruned at %s. %s', settle.pruned_at(month), p.left_over)
+	FROM (VALUES
+		('events', 'What is left of them says what its bill says.'),
+		('run events', 'What is left of them is right.')) AS p (promise, left_over)
+	WHERE settle.pruned_at(month) IS NOT NULL;
+END;
+COMMENT ON FUNCTION settle.verify_pruned(date) IS 'promises that can be checked in part only, because settle_outbox_prune() has removed events of the month';
+
 CREATE FUNCTION settle_verify(period text)
 RETURNS TABLE (promise text, state text, checked bigint, broken bigint, accounts bigint[], detail text)
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
@@ -198,10 +211,11 @@ DECLARE
 	month CONSTANT date := settle.parse_period(period);
 BEGIN
 	RETURN QUERY
-	WITH found AS MATERIALIZED (
-		SELECT * FROM settle.verify_accounts(month)
-		UNION ALL
-		SELECT * FROM settle.verify_runs(month)
+	WITH pruned AS MATERIALIZED (
+		SELECT * FROM settle.verify_pruned(month)
+	), found AS MATERIALIZED (
+		SELECT f.* FROM (SELECT * FROM settle.verify_accounts(month) UNION ALL SELECT * FROM settle.verify_runs(month)) AS f
+		WHERE f.fact NOT IN ('event missing', 'run event missing') OR NOT EXISTS (SELECT FROM pruned)
 	), counts AS MATERIALIZED (
 		SELECT jsonb_object_agg(f.fact, f.n) AS of
 		FROM (SELECT fact, sum(n) AS n FROM found WHERE account_id IS NULL AND run_id IS NULL AND n IS NOT NULL GROUP BY fact) AS f
@@ -228,12 +242,13 @@ BEGIN
 		FROM settle.verify_promises() AS p CROSS JOIN counts AS c LEFT JOIN offender AS o USING (promise)
 			LEFT JOIN broken AS b USING (promise)
 	), answer AS (
-		SELECT r.place, r.promise, CASE WHEN r.broken > 0 THEN 'broken' WHEN r.checked = 0 THEN 'not applicable' ELSE 'ok' END AS state,
+		SELECT r.place, r.promise, CASE WHEN r.broken > 0 THEN 'broken' WHEN r.checked = 0 THEN 'not applicable'
+				WHEN pruned.promise IS NOT NULL THEN 'note' ELSE 'ok' END AS state,
 			r.checked, r.broken, r.accounts,
 			CASE WHEN r.promise = 'complete' THEN settle.verify_completeness(c.of, r.broken, r.sentences, period)
-				ELSE coalesce(r.sentences, CASE WHEN r.checked = 0 THEN format('There are no %s to look at.', CASE r.counted WHEN 'billed' THEN 'bills' ELSE r.counted END)
+				ELSE coalesce(r.sentences, pruned.detail, CASE WHEN r.checked = 0 THEN format('There are no %s to look at.', CASE r.counted WHEN 'billed' THEN 'bills' ELSE r.counted END)
 					ELSE upper(left(r.holds, 1)) || substr(r.holds, 2) || '.' END) END AS detail
-		FROM promise_row AS r CROSS JOIN counts AS c
+		FROM promise_row AS r CROSS JOIN counts AS c LEFT JOIN pruned USING (promise)
 		UNION ALL
 		SELECT 2, 'empty', e.state, (c.of ->> 'empty')::bigint, 0, NULL, e.detail
 		FROM counts AS c, LATERAL settle.verify_empty(month, (c.of ->> 'empty')::bigint) AS e

@@ -18,7 +18,8 @@ COMMENT ON FUNCTION settle.members(regclass) IS 'objects of the extension in pg_
 CREATE FUNCTION settle.rights() RETURNS TABLE (role_name text, class regclass, object_name text, privileges text)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	-- Nobody is given a write on bill, bill_line, outbox, run, run_slice, run_error, run_action, month_action or command.
+	-- Nobody is given a write on bill, bill_line, outbox, run, run_slice, run_error, run_action, month_action or command;
+	-- a relay writes relay_progress and relay_error through its two functions.
 	-- loaded_by and loaded_at of a load come from their defaults, and only settle_unload() says who took it back.
 	SELECT 'settle_operator', 'pg_class'::regclass, name, 'INSERT, UPDATE, DELETE'
 	FROM unnest(ARRAY['account_group', 'account', 'subscription', 'discount_grant', 'contact', 'usage', 'adjustment']) AS name
@@ -33,9 +34,12 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'settle_operator', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
-		'settle_retry', 'settle_abandon', 'settle_error_mark',
+		'settle_retry', 'settle_abandon', 'settle_error_mark', 'settle_republish',
 		-- called by settle_ingest() in the name of its caller
 		'move_staged', 'ingest_claim', 'ingest_finish']) AS name
+	UNION ALL
+	SELECT 'settle_relay', 'pg_proc'::regclass, name, 'EXECUTE'
+	FROM unnest(ARRAY['relay_record', 'relay_refuse']) AS name
 	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',
@@ -43,6 +47,7 @@ BEGIN ATOMIC
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
 		'group_size', 'run_group_size', 'own_locks', 'has_live_run', 'run_is_alive', 'sum_totals', 'add_totals', 'usage_digest',
+		'sender_lag',
 		-- called by settle_doctor(), which looks with the eyes of its caller
 		'library', 'members', 'rights', 'doctor_setting', 'doctor_list', 'doctor_list_with', 'doctor_alter', 'doctor_table',
 		'doctor_server', 'doctor_setup', 'doctor_rights', 'doctor_time_zone', 'doctor_months', 'doctor_capacity', 'doctor_preload',
