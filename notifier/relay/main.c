@@ -26,6 +26,7 @@
 #include "lib/log.h"
 #include "relay/metrics.h"
 #include "relay/produce.h"
+#include "relay/recorder.h"
 #include "relay/stream.h"
 
 #define VERSION "1.0"
@@ -391,11 +392,12 @@ prepare(Relay *relay)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* The producer commits what it has, then PostgreSQL is told, then both connections end. */
+/* The producer commits what it has, then PostgreSQL is told, then all connections end. */
 static void
 drain(Relay *relay)
 {
 	pthread_join(relay->producer, NULL);
+	recorder_stop(relay->state.recorder);
 	if (relay->phase == STREAMING)
 		stream_end(&relay->stream);
 	leave_stream(relay);
@@ -428,6 +430,7 @@ run(Relay *relay)
 		}
 	}
 	log_info("settle-relay starts", F_TEXT("version", VERSION), F_TEXT("slot", relay->settings.slot));
+	relay->state.recorder = recorder_start(&relay->state);
 	pthread_create(&relay->producer, NULL, produce_thread, &relay->state);
 	(void) uv_run(&relay->loop, UV_RUN_DEFAULT);
 	http_stop(http);

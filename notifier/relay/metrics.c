@@ -70,6 +70,8 @@ metrics_write(void *arg, FILE *out)
 	counter(out, "kafka_transactions_total", "Kafka transactions committed", atomic_load(&state->kafka_transactions));
 	counter(out, "duplicates_suppressed_total", "events that came again and were left out", atomic_load(&state->suppressed));
 	counter(out, "poison_total", "events too large for their topic", atomic_load(&state->poison));
+	counter(out, "record_faults_total", "attempts to record progress in the database that failed",
+			atomic_load(&state->record_faults));
 	fprintf(out, "# HELP settle_relay_reconnects_total connections made anew\n# TYPE settle_relay_reconnects_total counter\n"
 				 "settle_relay_reconnects_total{peer=\"postgres\"} %" PRIu64 "\nsettle_relay_reconnects_total{peer=\"kafka\"} %" PRIu64 "\n",
 			atomic_load(&state->reconnects_postgres), atomic_load(&state->reconnects_kafka));

@@ -16,6 +16,7 @@
 #include "relay/envelope.h"
 #include "relay/kafka.h"
 #include "relay/produce.h"
+#include "relay/recorder.h"
 
 #define IDLE_POSITION_MS 10000 /* how often an idle position is stored at most */
 
@@ -27,6 +28,7 @@ typedef struct Producer {
 	bool started;      /* the stream of this epoch has begun */
 	bool inside;       /* of a database transaction: its last frame has not come */
 	uint64_t events;   /* of the open Kafka transaction; 0 = none is open */
+	int64_t commit_time; /* of the last row's database transaction */
 	int64_t first_ms;  /* when it was opened */
 	uint64_t idle_lsn; /* nothing of ours lies before; to be acknowledged when all is committed */
 	int64_t idle_ms;   /* when an idle position was stored last */
@@ -129,6 +131,8 @@ commit(Producer *producer)
 	measure_commit(state, clock_ms() - began);
 	log_debug("committed", F_INT("events", (int64_t) producer->events), F_INT("ms", clock_ms() - began));
 	atomic_fetch_add(&state->events, producer->events);
+	if (producer->events > 0)
+		recorder_progress(state->recorder, &producer->position, producer->commit_time);
 	producer->events = 0;
 	producer->idle_ms = clock_ms();
 	atomic_store(&state->oldest_pending_ms, 0);
@@ -141,7 +145,7 @@ commit(Producer *producer)
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
 static Verdict
-too_large(Producer *producer, const FrameRow *row, size_t len)
+too_large(Producer *producer, const FrameRow *row, uint64_t commit_lsn, size_t len)
 {
 	State *state = producer->state;
 	char reason[512];
@@ -151,11 +155,17 @@ too_large(Producer *producer, const FrameRow *row, size_t len)
 	atomic_fetch_add(&state->poison, 1);
 	snprintf(reason, sizeof(reason), "event %.*s has %zu bytes, topics take %zu", (int) (row->id_len < 200 ? row->id_len : 200),
 			 row->id, len, producer->kafka->max_value);
-	if (state->settings->poison == POISON_STOP)
+	const bool stop = state->settings->poison == POISON_STOP;
+	const bool recorded = recorder_refuse(state->recorder, row, commit_lsn, stop ? "stop" : "dead-letter", reason, &err);
+	if (stop)
 	{
+		if (!recorded)
+			log_warning("the database is not told of it", F_TEXT("reason", err.text));
 		state_report(state, PRODUCER_HALTED, END_POISON, reason);
 		return HALT;
 	}
+	if (!recorded)
+		return give_up(producer, KAFKA_BROKEN, err.text);
 	log_warning("event goes to the dead letters", F_TEXT("reason", reason));
 	const int value_len = snprintf(value, sizeof(value), "{\"id\":\"%.*s\",\"reason\":\"too large\",\"bytes\":%zu,\"limit\":%zu}",
 								   (int) (row->id_len < 200 ? row->id_len : 200), row->id, len, producer->kafka->max_value);
@@ -179,19 +189,20 @@ write_envelope(Producer *producer, const FrameRow *row)
 }
 
 static Verdict
-send_row(Producer *producer, const FrameRow *row)
+send_row(Producer *producer, const FrameRow *row, uint64_t commit_lsn)
 {
 	const bool of_run = row->type_len > 4 && memcmp(row->type, "run.", 4) == 0;
 	const size_t len = write_envelope(producer, row);
 	Err err;
 
 	if (len > producer->kafka->max_value)
-		return too_large(producer, row, len);
+		return too_large(producer, row, commit_lsn, len);
 	const KafkaResult result = kafka_send(producer->kafka, of_run ? producer->kafka->runs : producer->kafka->bills, row->key,
 										  row->key_len, producer->value, len, true, &err);
 	if (result != KAFKA_OK)
 		return give_up(producer, result, err.text);
 	atomic_fetch_add(&producer->state->bytes, len);
+	position_count(&producer->position, row->period);
 	return GO_ON;
 }
 
@@ -219,12 +230,13 @@ send_rows(Producer *producer, const FrameHeader *header, FrameReader *reader)
 		}
 		Verdict verdict = begin(producer);
 		if (verdict == GO_ON)
-			verdict = send_row(producer, &row);
+			verdict = send_row(producer, &row, header->commit_lsn);
 		if (verdict != GO_ON)
 			return verdict;
 		producer->events++;
 		producer->position.commit_lsn = header->commit_lsn;
 		producer->position.next_ordinal = ordinal + 1;
+		producer->commit_time = header->commit_time;
 		if (producer->events >= (uint64_t) producer->state->settings->transaction_events && commit(producer) != GO_ON)
 			return BREAK_OFF;
 	}

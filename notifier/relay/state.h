@@ -3,7 +3,7 @@
  *
  *   main      libuv loop: PostgreSQL's socket, timers, signals; decides when to connect and when to end
  *   producer  Kafka: decodes frames, produces, commits; the only thread that calls librdkafka
- *   recorder  writes relay_progress and relay_error over an ordinary connection
+ *   recorder  tells the database how far Kafka is, and what it refused (recorder.h)
  *   http      libmicrohttpd's own: reads metrics
  *
  * Numbers are atomics, written by the thread that is named; the rest is protected by `mutex`.
@@ -76,7 +76,7 @@ typedef struct State {
 
 	/* metrics */
 	_Atomic uint64_t events, bytes, transactions, kafka_transactions, suppressed, poison, reconnects_postgres,
-		reconnects_kafka;
+		reconnects_kafka, record_faults;
 	_Atomic uint64_t server_lsn;       /* main: the server's end of WAL, as last heard */
 	_Atomic int64_t last_wire_ms;      /* main: clock_ms() of the last byte from PostgreSQL */
 	_Atomic int64_t last_commit_time;  /* producer: commit time of the last event's transaction, µs since 2000 */
@@ -86,6 +86,7 @@ typedef struct State {
 	_Atomic int connected;             /* main */
 
 	Queue *queue;
+	struct Recorder *recorder;
 	void (*wake_main)(void *arg);
 	void *wake_arg;
 } State;

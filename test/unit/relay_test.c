@@ -8,40 +8,82 @@
 
 #include "check.h"
 
+#include "common/ymd.h"
 #include "relay/envelope.h"
 #include "relay/position.h"
+
+#define HEAD "{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1,"
 
 static void
 positions(void)
 {
-	const Position written = {.system_id = "7711810388277259582",
+	Position written = {.system_id = "7711810388277259582",
 							  .timeline = 4294967295u,
 							  .restart_lsn = UINT64_MAX,
 							  .commit_lsn = 0x16B3748,
 							  .next_ordinal = UINT64_C(18446744073709551615)};
 	Position seen;
 	char text[POSITION_TEXT_SIZE];
-	const int len = position_print(&written, text, sizeof(text));
+	int len = position_print(&written, text, sizeof(text));
 
+	CHECK(len > 0 && position_parse(text, (size_t) len, &seen) && seen.period_count == 0);
+	for (int32_t month = 1; month <= POSITION_PERIODS; month++)
+	{
+		position_count(&written, ymd_period(9990 + month / 12, month % 12 + 1).from);
+		written.periods[month - 1].events = UINT64_MAX;
+	}
+	len = position_print(&written, text, sizeof(text));
 	CHECK(len > 0 && len < (int) sizeof(text));
 	CHECK(position_parse(text, (size_t) len, &seen));
 	CHECK_TEXT(seen.system_id, written.system_id);
 	CHECK_INT(seen.timeline, written.timeline);
 	CHECK(seen.restart_lsn == written.restart_lsn && seen.commit_lsn == written.commit_lsn &&
 		  seen.next_ordinal == written.next_ordinal);
+	CHECK(seen.period_count == POSITION_PERIODS && memcmp(seen.periods, written.periods, sizeof(seen.periods)) == 0);
 	for (int cut = 0; cut < len; cut++)
 		CHECK(!position_parse(text, (size_t) cut, &seen));
 
 	static const char *const foreign[] = {
 		"", "{}", "null", "0/16B3748",
-		"{\"version\":2,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1}",
-		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":-1}",
-		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/01\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1}",
-		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1} ",
-		"{\"version\":1,\"system_id\":\"111111111111111111111\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1}",
+		"{\"version\":2,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1,\"events\":{}}",
+		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":-1,\"events\":{}}",
+		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/01\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1,\"events\":{}}",
+		"{\"version\":1,\"system_id\":\"1\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1,\"events\":{}} ",
+		HEAD "\"events\":{\"2024-13\":1}}",
+		HEAD "\"events\":{\"2024-5\":1}}",
+		HEAD "\"events\":{\"2024-05\":1,}}",
+		HEAD "\"events\":{\"2024-05\":1\"2024-06\":1}}",
+		HEAD "\"events\":{\"2024-05\":-1}}",
+		"{\"version\":1,\"system_id\":\"111111111111111111111\",\"timeline\":1,\"restart_lsn\":\"0/1\",\"commit_lsn\":\"0/1\",\"next_ordinal\":1,\"events\":{}}",
 	};
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		CHECK(!position_parse(foreign[i], strlen(foreign[i]), &seen));
+}
+
+static void
+counts(void)
+{
+	static const int32_t months[] = {300, 300, 100, 300, 200, 100};
+	Position position = {0};
+
+	for (size_t i = 0; i < sizeof(months) / sizeof(months[0]); i++)
+		position_count(&position, months[i]);
+	CHECK_INT(position.period_count, 3);
+	CHECK(position.periods[0].period == 100 && position.periods[0].events == 2);
+	CHECK(position.periods[1].period == 200 && position.periods[1].events == 1);
+	CHECK(position.periods[2].period == 300 && position.periods[2].events == 3);
+
+	/* When it is full the oldest month goes, and one that is older still is not counted. */
+	for (int32_t month = 1000; position.period_count < POSITION_PERIODS; month++)
+		position_count(&position, month);
+	position_count(&position, 50);
+	CHECK_INT(position.periods[0].period, 100);
+	position_count(&position, 250);
+	CHECK_INT(position.period_count, POSITION_PERIODS);
+	CHECK(position.periods[0].period == 200 && position.periods[1].period == 250 && position.periods[1].events == 1 &&
+		  position.periods[2].period == 300 && position.periods[2].events == 3);
+	position_count(&position, 5000);
+	CHECK(position.periods[0].period == 250 && position.periods[POSITION_PERIODS - 1].period == 5000);
 }
 
 static void
@@ -91,6 +133,7 @@ int
 main(void)
 {
 	positions();
+	counts();
 	order();
 	envelopes();
 	return check_done();
