@@ -22,9 +22,9 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=BROKER://127.0.0.1:{port}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=BROKER://127.0.0.1:{port},APART://127.0.0.1:{apart},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=BROKER://127.0.0.1:{port},APART://127.0.0.1:{advertised}
+listener.security.protocol.map=BROKER:PLAINTEXT,APART:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 log.dirs={directory}/data
@@ -40,16 +40,22 @@ auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=2
 log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=500
 log.segment.bytes=134217728
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=500
 """
+# 4.x logs through Log4j 2, which writes errors to stdout where nothing is configured.
 LOG4J = """
 log4j.rootLogger=WARN, stdout
 log4j.appender.stdout=org.apache.log4j.ConsoleAppender
 log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
 log4j.appender.stdout.layout.ConversionPattern=[%d] %p %m (%c)%n
 """
+
+
+class BrokerError(Exception):
+    """What kcat wrote to stderr: no broker, no such topic."""
 
 
 def free_ports(count):
@@ -63,20 +69,32 @@ def free_ports(count):
 
 
 class Broker:
-    def __init__(self):
+    """`port` is the tests' own way in; clients of `apart_address` are told to come by the port `advertised`, where a test
+    may have put a proxy."""
+
+    def __init__(self, pom="pom.xml", advertised=None):
         self.directory = tempfile.mkdtemp(prefix="settle-kafka-")
         self.process = None
-        self.port, controller = free_ports(2)
+        self.port, self.apart, self.controller = free_ports(3)
+        self.advertised = advertised or self.apart
         self.address = f"127.0.0.1:{self.port}"
-        for name, text in (("properties", PROPERTIES.format(port=self.port, controller=controller, directory=self.directory)),
-                           ("log4j", LOG4J)):
-            with open(f"{self.directory}/{name}", "w", encoding="utf-8") as file:
-                file.write(text)
-        self.run(["mvn", "-B", "-q", "-f", f"{REPOSITORY}/test/kafka/pom.xml", "dependency:copy-dependencies",
+        self.apart_address = f"127.0.0.1:{self.advertised}"
+        self.write("log4j", LOG4J)
+        self.write_properties()
+        self.run(["mvn", "-B", "-q", "-f", f"{REPOSITORY}/test/kafka/{pom}", "dependency:copy-dependencies",
                   f"-DoutputDirectory={self.directory}/lib"])
         uuid = self.run(self.java("kafka.tools.StorageTool", "random-uuid")).split()[-1]
         self.run(self.java("kafka.tools.StorageTool", "format", "-t", uuid, "-c", f"{self.directory}/properties"))
         self.start()
+
+    def write(self, name, text):
+        with open(f"{self.directory}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def write_properties(self, more=""):
+        """What is in force from the next start on."""
+        self.write("properties", PROPERTIES.format(port=self.port, apart=self.apart, advertised=self.advertised,
+                                                   controller=self.controller, directory=self.directory) + more)
 
     def java(self, *arguments):
         return [*JAVA, f"-Dlog4j.configuration=file:{self.directory}/log4j", "-cp", f"{self.directory}/lib/*", *arguments]
@@ -117,13 +135,13 @@ class Broker:
         listed = subprocess.run(["kcat", "-b", self.address, "-L", "-q"], capture_output=True, text=True).stdout
         return {line.split('"')[1]: int(line.split()[3]) for line in listed.splitlines() if line.startswith("  topic ")}
 
-    def records(self, topic, isolation="read_committed"):
-        """All that lies in a topic, partition by partition in the order of offsets."""
-        result = subprocess.run(["kcat", "-b", self.address, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-X",
+    def records(self, topic, isolation="read_committed", start="beginning"):
+        """All that lies in a topic, partition by partition in the order of offsets; or, from -n on, its last n offsets."""
+        result = subprocess.run(["kcat", "-b", self.address, "-C", "-t", topic, "-o", start, "-e", "-q", "-X",
                                  f"isolation.level={isolation}", "-X", "fetch.wait.max.ms=10", "-f", "%p\\t%o\\t%k\\t%s\\n"],
                                 capture_output=True, text=True)
         if result.returncode != 0:
-            raise SystemExit(f"kcat failed: {result.stderr}")
+            raise BrokerError(result.stderr.strip())
         records = []
         for line in result.stdout.splitlines():
             partition, offset, key, value = line.split("\t", 3)
