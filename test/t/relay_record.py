@@ -3,7 +3,8 @@
 
 A real PostgreSQL, a real Apache Kafka. The counts of relay_progress are those of Kafka after any number of kills; refused
 events are rows of relay_error before the relay goes past them, and settle_republish() sends them again; the outbox is pruned
-of what Kafka holds and of nothing else. The relay connects as role settle_relay, which has no right but those it needs.
+of what Kafka holds and of nothing else. The relay connects as role settle_relay, which has no right but those it needs, and
+is built with sanitizers: a leak or a fault in memory is a wrong exit status here.
 """
 
 import collections
@@ -12,7 +13,7 @@ import signal
 import sys
 import time
 
-from relaying import SLOT, Relaying, read_options
+from relaying import SANITIZED_RELAY, SLOT, Relaying, read_options
 from server import SqlError
 
 ACCOUNTS = 3000
@@ -20,6 +21,8 @@ COUNTS = "SELECT string_agg(period || ' ' || {}, ', ' ORDER BY period) FROM {} A
 
 
 class Record(Relaying):
+    relay_program = SANITIZED_RELAY
+
     def settings(self):
         return {**super().settings(), "postgres.conninfo": f"host={self.server.directory} port=5432 user=settle_relay dbname=month"}
 
