@@ -440,8 +440,10 @@ run_finish(const Run *run, RunState state, const char *message)
 	sql_add_int4(&params, run->attempt);
 	sql_add_text(&params, state_names[state]);
 	sql_add_text(&params, message);
+	/* Slices that are not done and not ours to do are another leader's, even if the run's row does not say so. */
 	if (sql_execute("UPDATE settle.run SET state = $3::settle.run_state, message = $4, finished_at = clock_timestamp()"
-					" WHERE run_id = $1 AND attempt = $2 AND state = 'running'",
+					" WHERE run_id = $1 AND attempt = $2 AND state = 'running' AND ($3 <> 'completed'"
+					"  OR NOT EXISTS (SELECT FROM settle.run_slice AS s WHERE s.run_id = $1 AND s.state <> 'done'))",
 					&params) != 1)
 		elog(ERROR, "run " INT64_FORMAT " was taken over by another leader", run->run_id);
 	log_end(run->run_id, state, message);

@@ -102,10 +102,11 @@ class Crash(Disturb):
     def test_fence(self):
         """Another attempt stands in the rows: everybody stops at the next chunk and writes nothing more."""
         name = "a fenced run"
-        fence = ("BEGIN; UPDATE settle.run SET attempt = attempt + 1;"
-                 " UPDATE settle.run_slice SET attempt = attempt + 1 WHERE state <> 'done'; COMMIT;"
-                 # attempt 2: the run was registered already when its rows were changed
-                 " SELECT count(*) > 0 FROM settle.run_slice WHERE state <> 'done' AND attempt > 1")
+        # one statement, one snapshot: run and slices, or neither
+        fence = ("WITH run AS (UPDATE settle.run SET attempt = attempt + 1 RETURNING run_id, attempt),"
+                 " slice AS (UPDATE settle.run_slice AS s SET attempt = run.attempt FROM run"
+                 " WHERE s.run_id = run.run_id AND s.state <> 'done' RETURNING 1)"
+                 " SELECT count(*) > 0 FROM slice")
         client = self.strike("settle leader", lambda _: self.value(fence) == "t", RUN.replace("100", "20"), share=0.6)
         bills = self.value("SELECT count(*) FROM settle.bill")
         code, _, errors = finish(client)
