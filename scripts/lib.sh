@@ -83,6 +83,7 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	command -v make >/dev/null || say make
 	command -v pkg-config >/dev/null || say pkg-config
 	pkg-config --exists libpq 2>/dev/null || say libpq-dev
+	pkg-config --exists libcrypto 2>/dev/null || say libssl-dev
 	find_postgres || say postgresql
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps

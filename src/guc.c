@@ -21,6 +21,7 @@ bool guc_auto_resume;
 char *guc_databases;
 int guc_due_days;
 char *guc_time_zone;
+char *guc_keyring_file;
 
 static bool
 check_time_zone(char **value, void **extra, GucSource source)
@@ -43,6 +44,16 @@ check_databases(char **value, void **extra, GucSource source)
 	list_free(list);
 	pfree(names);
 	return valid;
+}
+
+/* Whether it is there is looked at when it is needed: a server must start without it. */
+static bool
+check_keyring_file(char **value, void **extra, GucSource source)
+{
+	if (**value == '\0' || **value == '/')
+		return true;
+	GUC_check_errdetail("The path must be absolute.");
+	return false;
 }
 
 const char *
@@ -74,5 +85,8 @@ guc_init(void)
 	DefineCustomStringVariable("settle.databases", "Databases in which crashed runs are resumed when the server starts",
 							   "Names as they are written, with commas between them; * means all that accept connections.",
 							   &guc_databases, "*", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomStringVariable("settle.keyring_file", "File of the keys that contact data is sealed with",
+							   "An absolute path; readable by the server's user only.", &guc_keyring_file, "", PGC_SIGHUP,
+							   GUC_SUPERUSER_ONLY, check_keyring_file, NULL, NULL);
 	MarkGUCPrefixReserved("settle");
 }

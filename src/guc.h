@@ -14,6 +14,7 @@ extern int guc_due_days;
 extern bool guc_auto_resume;
 extern char *guc_databases;
 extern char *guc_time_zone;
+extern char *guc_keyring_file;
 
 extern void guc_init(void);
 

@@ -184,6 +184,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.index_lines(text, integer) IS 'creates the block range index on account_id of each bucket of a month''s bill lines';
 
+CREATE FUNCTION settle.index_contacts(buckets integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	leaf text;
+BEGIN
+	FOR bucket IN 0 .. buckets - 1 LOOP
+		leaf := settle.leaf_name('contact', NULL, bucket);
+		EXECUTE format('CREATE INDEX %I ON settle.%I (email_hash) WHERE email_hash IS NOT NULL', leaf || '_email', leaf);
+		EXECUTE format('CREATE INDEX %I ON settle.%I (phone_hash) WHERE phone_hash IS NOT NULL', leaf || '_phone', leaf);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION settle.index_contacts(integer) IS 'creates the indexes by which settle_find_contact() finds an address';
+
 CREATE TABLE settle.month_action (
 	action_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT month_action_key PRIMARY KEY,
 	period settle.period NOT NULL,
@@ -494,6 +508,7 @@ BEGIN
 		END LOOP;
 		PERFORM settle.create_buckets(part.parent, part.parent, wanted, part.key, part.storage);
 	END LOOP;
+	PERFORM settle.index_contacts(wanted);
 END $$;
 COMMENT ON FUNCTION settle.change_buckets(integer, integer) IS 'creates the leaves of the account-owned tables anew; refused once one has rows or a month is open';
 

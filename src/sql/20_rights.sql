@@ -1,5 +1,5 @@
 -- ------------------------------------------------------------------------------------------------------------------
--- 15 Rights and dump
+-- 20 Rights and dump
 --
 -- settle.rights() is the one place that says who may write what and call what; a function without a row there is for
 -- settle_admin only. settle_init() creates the roles and grants, because roles belong to the cluster; the script itself
@@ -34,7 +34,8 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT 'settle_operator', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
-		'settle_retry', 'settle_abandon', 'settle_error_mark', 'settle_republish',
+		'settle_retry', 'settle_abandon', 'settle_error_mark', 'settle_republish', 'settle_set_contact',
+		'settle_find_contact',
 		-- called by settle_ingest() in the name of its caller
 		'move_staged', 'ingest_claim', 'ingest_finish']) AS name
 	UNION ALL
