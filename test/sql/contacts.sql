@@ -33,6 +33,7 @@ SELECT settle.key_ids();
 SELECT settle_set_contact(1, locale => 'ko');
 ALTER SYSTEM SET settle.keyring_file = 'relative';
 ALTER SYSTEM SET settle.keyring_file = :'path';
+COPY (SELECT) TO PROGRAM 'rm -f regress_keyring';
 SELECT pg_reload_conf(), pg_sleep(0.5);
 \c
 SET client_min_messages = warning;
