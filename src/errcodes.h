@@ -16,5 +16,7 @@
 #define ERRCODE_SETTLE_NOT_INITIALIZED MAKE_SQLSTATE('S', 'T', '0', '1', '0') /* settle_init() is missing */
 #define ERRCODE_SETTLE_UNLOAD_BILLED MAKE_SQLSTATE('S', 'T', '0', '1', '1')   /* the load's accounts have bills */
 #define ERRCODE_SETTLE_COMMAND_REUSED MAKE_SQLSTATE('S', 'T', '0', '1', '2')  /* command id with other arguments */
+#define ERRCODE_SETTLE_NOTICE_STEP MAKE_SQLSTATE('S', 'T', '0', '1', '3')     /* a notice does not change like that */
+#define ERRCODE_SETTLE_NOTICE_UNKNOWN MAKE_SQLSTATE('S', 'T', '0', '1', '4')  /* no such notice */
 
 #endif

@@ -22,6 +22,14 @@ char *guc_databases;
 int guc_due_days;
 char *guc_time_zone;
 char *guc_keyring_file;
+int guc_notice_writer;
+
+static const struct config_enum_entry notice_writers[] = {
+	{"none", NOTICE_WRITER_NONE, false},
+	{"notifier", NOTICE_WRITER_NOTIFIER, false},
+	{"operator", NOTICE_WRITER_OPERATOR, false},
+	{NULL, 0, false},
+};
 
 static bool
 check_time_zone(char **value, void **extra, GucSource source)
@@ -88,5 +96,8 @@ guc_init(void)
 	DefineCustomStringVariable("settle.keyring_file", "File of the keys that contact data is sealed with",
 							   "An absolute path; readable by the server's user only.", &guc_keyring_file, "", PGC_SIGHUP,
 							   GUC_SUPERUSER_ONLY, check_keyring_file, NULL, NULL);
+	DefineCustomEnumVariable("settle.notice_writer", "Who changes the state of notices in this session",
+							 "settle-notifier and the functions for operators set it; by hand nobody should.", &guc_notice_writer,
+							 NOTICE_WRITER_NONE, notice_writers, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("settle");
 }

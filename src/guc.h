@@ -15,6 +15,9 @@ extern bool guc_auto_resume;
 extern char *guc_databases;
 extern char *guc_time_zone;
 extern char *guc_keyring_file;
+extern int guc_notice_writer; /* NoticeWriter */
+
+typedef enum NoticeWriter { NOTICE_WRITER_NONE, NOTICE_WRITER_NOTIFIER, NOTICE_WRITER_OPERATOR } NoticeWriter;
 
 extern void guc_init(void);
 

@@ -52,7 +52,9 @@ BEGIN ATOMIC
 		('adjustment',     true,  true,  'PRIMARY KEY (account_id, adjustment_id)', NULL),
 		('bill',           true,  true,  'PRIMARY KEY (account_id, revision)', insert_only),
 		('bill_line',      true,  true,  NULL, insert_only), -- see settle.index_lines()
-		('outbox',         true,  false, NULL, never)
+		('outbox',         true,  false, NULL, never),
+		('notice',         true,  false, 'UNIQUE (account_id, revision, kind, channel, generation)', 'fillfactor = 85'), -- see settle.index_notices()
+		('notice_attempt', true,  false, NULL, NULL)
 	) AS leaf (parent, monthly, hashed, key, storage);
 END;
 COMMENT ON FUNCTION settle.layout() IS 'the partitioned tables: by month and hash of account_id, by one of them; key and storage parameters of their leaves';
@@ -105,7 +107,7 @@ BEGIN ATOMIC
 		SELECT l.*, b.name, to_regclass('settle.' || b.name)::oid AS oid, to_regclass('settle.' || l.parent)::oid AS parent_oid
 		FROM settle.layout() AS l,
 			LATERAL (SELECT settle.leaf_name(l.parent, CASE WHEN l.monthly THEN leaf_faults.period END, NULL) AS name) AS b
-		WHERE l.parent <> 'contact'
+		WHERE l.parent NOT IN ('contact', 'notice', 'notice_attempt')
 	), wanted AS MATERIALIZED (
 		SELECT b.name AS parent, b.oid AS parent_oid, settle.leaf_name(b.name, NULL, bucket) AS leaf, true AS is_leaf,
 			b.parent IN ('bill', 'bill_line') AS is_result,
@@ -183,20 +185,6 @@ BEGIN
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION settle.index_lines(text, integer) IS 'creates the block range index on account_id of each bucket of a month''s bill lines';
-
-CREATE FUNCTION settle.index_contacts(buckets integer) RETURNS void
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, settle, pg_temp AS $$
-DECLARE
-	leaf text;
-BEGIN
-	FOR bucket IN 0 .. buckets - 1 LOOP
-		leaf := settle.leaf_name('contact', NULL, bucket);
-		EXECUTE format('CREATE INDEX %I ON settle.%I (email_hash) WHERE email_hash IS NOT NULL', leaf || '_email', leaf);
-		EXECUTE format('CREATE INDEX %I ON settle.%I (phone_hash) WHERE phone_hash IS NOT NULL', leaf || '_phone', leaf);
-	END LOOP;
-END $$;
-COMMENT ON FUNCTION settle.index_contacts(integer) IS 'creates the indexes by which settle_find_contact() finds an address';
 
 CREATE TABLE settle.month_action (
 	action_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT month_action_key PRIMARY KEY,
@@ -319,6 +307,9 @@ BEGIN
 			END IF;
 		ELSE
 			PERFORM settle.create_partition(part.parent, name, part.key, part.storage, NULL);
+			IF part.parent IN ('notice', 'notice_attempt') THEN
+				PERFORM settle.index_notices(name);
+			END IF;
 		END IF;
 		built := built || part.parent;
 	END LOOP;

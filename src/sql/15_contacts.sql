@@ -59,6 +59,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.check_contact(text, text) IS 'error 22023 when a text is not what the field of a contact holds';
 
+CREATE FUNCTION settle.index_contacts(buckets integer) RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	leaf text;
+BEGIN
+	FOR bucket IN 0 .. buckets - 1 LOOP
+		leaf := settle.leaf_name('contact', NULL, bucket);
+		EXECUTE format('CREATE INDEX %I ON settle.%I (email_hash) WHERE email_hash IS NOT NULL', leaf || '_email', leaf);
+		EXECUTE format('CREATE INDEX %I ON settle.%I (phone_hash) WHERE phone_hash IS NOT NULL', leaf || '_phone', leaf);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION settle.index_contacts(integer) IS 'creates the indexes by which settle_find_contact() finds an address';
+
 CREATE FUNCTION settle_set_contact(account_id bigint, name text DEFAULT NULL, email text DEFAULT NULL, phone text DEFAULT NULL,
 	push_token text DEFAULT NULL, preferred_channel text DEFAULT NULL, locale text DEFAULT NULL, time_zone text DEFAULT NULL,
 	send_day integer DEFAULT NULL, send_time time DEFAULT NULL, quiet_start time DEFAULT NULL, quiet_end time DEFAULT NULL,

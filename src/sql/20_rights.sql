@@ -35,9 +35,18 @@ BEGIN ATOMIC
 	SELECT 'settle_operator', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_open_period', 'settle_ingest', 'settle_unload', 'settle_run', 'settle_stop', 'settle_release',
 		'settle_retry', 'settle_abandon', 'settle_error_mark', 'settle_republish', 'settle_set_contact',
-		'settle_find_contact',
+		'settle_find_contact', 'settle_notice_retry', 'settle_notice_resolve', 'settle_notice_resend', 'settle_notice_cancel',
+		'settle_notice_pause', 'settle_notice_resume', 'settle_suppress', 'settle_dead_letter_retry',
 		-- called by settle_ingest() in the name of its caller
 		'move_staged', 'ingest_claim', 'ingest_finish']) AS name
+	UNION ALL
+	SELECT 'settle_notifier', 'pg_class'::regclass, name, privileges
+	FROM (VALUES ('notice', 'SELECT, INSERT, UPDATE'), ('notice_attempt', 'SELECT, INSERT'), ('dead_letter', 'SELECT, INSERT, UPDATE'),
+		('contact', 'SELECT'), ('suppression', 'SELECT, INSERT'), ('notice_pause', 'SELECT'), ('run', 'SELECT'), ('bill', 'SELECT'),
+		('notice_id', 'USAGE')) AS n (name, privileges)
+	UNION ALL
+	SELECT 'settle_notifier', 'pg_proc'::regclass, name, 'EXECUTE'
+	FROM unnest(ARRAY['due_at', 'effective_time_zone', 'leaf_name', 'is_attached']) AS name
 	UNION ALL
 	SELECT 'settle_relay', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['relay_record', 'relay_refuse']) AS name
@@ -48,7 +57,7 @@ BEGIN ATOMIC
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
 		'group_size', 'run_group_size', 'own_locks', 'has_live_run', 'run_is_alive', 'sum_totals', 'add_totals', 'usage_digest',
-		'sender_lag',
+		'sender_lag', 'mask', 'normal_form', 'is_time_zone', 'notice_steps', 'due_at',
 		-- called by settle_doctor(), which looks with the eyes of its caller
 		'library', 'members', 'rights', 'doctor_setting', 'doctor_list', 'doctor_list_with', 'doctor_alter', 'doctor_table',
 		'doctor_server', 'doctor_setup', 'doctor_rights', 'doctor_time_zone', 'doctor_months', 'doctor_capacity', 'doctor_preload',
