@@ -37,7 +37,7 @@ CREATE TABLE settle.notice (
 	provider_ref text,
 	worker text,
 	last_error text,
-	body_hash bytea,
+	body_digest bytea,
 	payload text NOT NULL
 ) PARTITION BY LIST (period);
 ALTER SEQUENCE settle.notice_id OWNED BY settle.notice.notice_id;
@@ -66,7 +66,7 @@ COMMENT ON COLUMN settle.notice.provider IS 'where it was sent';
 COMMENT ON COLUMN settle.notice.provider_ref IS 'the provider''s id of it';
 COMMENT ON COLUMN settle.notice.worker IS 'the process that claimed it: host, boot and start';
 COMMENT ON COLUMN settle.notice.last_error IS 'why it is not sent, without addresses';
-COMMENT ON COLUMN settle.notice.body_hash IS 'SHA-256 of what was rendered';
+COMMENT ON COLUMN settle.notice.body_digest IS 'SHA-256 of what was rendered';
 COMMENT ON COLUMN settle.notice.payload IS 'data of the event, so that it can be sent after the topic''s retention';
 
 CREATE TABLE settle.notice_attempt (
