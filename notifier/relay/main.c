@@ -46,7 +46,7 @@ typedef struct Relay {
 	uv_loop_t loop;
 	uv_timer_t tick;
 	uv_async_t wake;
-	uv_signal_t term, interrupt, hangup;
+	uv_signal_t hangup;
 	uv_poll_t poll;
 	bool polling;  /* the handle is in use */
 	bool paused;   /* the producer's queue is full */
@@ -112,6 +112,9 @@ start_over(Relay *relay, const char *what, const char *reason)
 	if (relay->ending)
 		return;
 	leave_stream(relay);
+	relay->phase = WAITING;
+	if (atomic_load(&relay->state.signal) != 0)
+		return; /* the next tick ends it */
 	if (relay->calm_since_ms != 0 && now - relay->calm_since_ms > CALM_MS)
 		relay->pause_ms = FIRST_PAUSE_MS;
 	relay->calm_since_ms = 0;
@@ -119,7 +122,6 @@ start_over(Relay *relay, const char *what, const char *reason)
 	log_warning(what, F_TEXT("reason", reason), F_INT("retry_ms", pause));
 	relay->pause_ms = relay->pause_ms * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : relay->pause_ms * 2;
 	relay->resume_ms = now + pause;
-	relay->phase = WAITING;
 }
 
 static void
@@ -246,12 +248,16 @@ static void
 on_readable(uv_poll_t *handle, int status, int events)
 {
 	Relay *relay = handle->data;
+	Ending ending = END_INTERNAL;
 	Err err;
 
 	(void) events;
 	if (status < 0)
 		return start_over(relay, "PostgreSQL", uv_strerror(status));
-	if (stream_read(&relay->stream, &err) != STREAM_OK)
+	const StreamResult result = stream_read(&relay->stream, &ending, &err);
+	if (result == STREAM_REFUSED)
+		return finish(relay, ending, err.text);
+	if (result != STREAM_OK)
 		return start_over(relay, "PostgreSQL", err.text);
 	if (queue_is_full(relay->state.queue) && !relay->paused)
 	{
@@ -305,7 +311,10 @@ static void
 on_tick(uv_timer_t *handle)
 {
 	Relay *relay = handle->data;
+	const int number = atomic_load(&relay->state.signal);
 
+	if (number != 0)
+		return finish(relay, END_OK, number == SIGINT ? "SIGINT" : "SIGTERM");
 	look_after_producer(relay);
 	if (relay->ending)
 		return;
@@ -317,14 +326,14 @@ on_tick(uv_timer_t *handle)
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
 
-static void
-on_terminate(uv_signal_t *handle, int number)
-{
-	Relay *relay = handle->data;
+static State *signalled;
 
-	if (relay->ending)
+/* Not libuv's: it must be seen while PostgreSQL is waited for outside the loop, too (stream.c). */
+static void
+on_terminate(int number)
+{
+	if (atomic_exchange(&signalled->signal, number) != 0)
 		_exit(128 + number); /* asked twice */
-	finish(relay, END_OK, number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static void
@@ -365,6 +374,7 @@ state_report(State *state, ProducerState producer, Ending ending, const char *re
 static void
 prepare(Relay *relay)
 {
+	const struct sigaction terminate = {.sa_handler = on_terminate};
 	State *state = &relay->state;
 
 	state->settings = &relay->settings;
@@ -380,13 +390,12 @@ prepare(Relay *relay)
 	uv_loop_init(&relay->loop);
 	uv_async_init(&relay->loop, &relay->wake, on_wake);
 	uv_timer_init(&relay->loop, &relay->tick);
-	uv_signal_init(&relay->loop, &relay->term);
-	uv_signal_init(&relay->loop, &relay->interrupt);
 	uv_signal_init(&relay->loop, &relay->hangup);
-	relay->wake.data = relay->tick.data = relay->term.data = relay->interrupt.data = relay->hangup.data = relay;
+	relay->wake.data = relay->tick.data = relay->hangup.data = relay;
 	uv_timer_start(&relay->tick, on_tick, 0, TICK_MS);
-	uv_signal_start(&relay->term, on_terminate, SIGTERM);
-	uv_signal_start(&relay->interrupt, on_terminate, SIGINT);
+	signalled = state;
+	sigaction(SIGTERM, &terminate, NULL);
+	sigaction(SIGINT, &terminate, NULL);
 	uv_signal_start(&relay->hangup, on_hangup, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -401,8 +410,6 @@ drain(Relay *relay)
 	leave_stream(relay);
 	uv_close((uv_handle_t *) &relay->wake, NULL);
 	uv_close((uv_handle_t *) &relay->tick, NULL);
-	uv_close((uv_handle_t *) &relay->term, NULL);
-	uv_close((uv_handle_t *) &relay->interrupt, NULL);
 	uv_close((uv_handle_t *) &relay->hangup, NULL);
 	(void) uv_run(&relay->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&relay->loop);
