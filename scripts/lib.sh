@@ -6,6 +6,8 @@
 #   build_tree DIR                    a copy of the sources in DIR, built with warnings as errors
 #   start_server DIR [name=value …]   a private PostgreSQL; exports PGHOST, PGPORT, PGUSER, PGDATABASE
 #   stop_server DIR
+#   start_process LOG command …       in the background, its output in LOG; $process is its pid
+#   end_process PID                   by SIGTERM; returns its exit status
 #   timed LABEL command …             runs it, its output kept in a log that is shown when it fails
 #
 # Nothing here touches a server or cluster that it has not started itself. A server runs as user postgres when we are
@@ -84,6 +86,11 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	command -v pkg-config >/dev/null || say pkg-config
 	pkg-config --exists libpq 2>/dev/null || say libpq-dev
 	find_postgres || say postgresql
+	pkg-config --exists rdkafka 2>/dev/null || say librdkafka-dev
+	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
+	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
+	pkg-config --exists inih 2>/dev/null || say libinih-dev
+	command -v kcat >/dev/null || say kcat
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps
 	command -v python3 >/dev/null || say python3
@@ -91,11 +98,6 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
 	find_postgres && [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say pgtap
 	command -v clang >/dev/null || say clang
-	pkg-config --exists rdkafka 2>/dev/null || say librdkafka-dev
-	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
-	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
-	pkg-config --exists inih 2>/dev/null || say libinih-dev
-	command -v kcat >/dev/null || say kcat
 	command -v java >/dev/null || say default-jre-headless
 	command -v mvn >/dev/null || say maven
 	clang_sanitizes || say libclang-rt
@@ -148,6 +150,7 @@ install_packages() {
 
 work=
 servers=()
+declare -A processes=() # by pid
 python=python3
 keep=${keep:-}
 
@@ -158,8 +161,9 @@ work_dir() {
 }
 
 clean_up() {
-	local code=$? dir
+	local code=$? dir pid
 	trap - EXIT INT TERM HUP
+	for pid in "${!processes[@]}"; do end_process "$pid"; done
 	if [ -z "$keep" ]; then
 		for dir in "${servers[@]+"${servers[@]}"}"; do stop_server "$dir" QUIT; done
 		[ -z "$work" ] || rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"
@@ -176,7 +180,7 @@ trap 'exit 143' TERM HUP
 copy_tree() {
 	mkdir -p "$1"
 	tar -C "$root" --exclude=./.git --exclude=./out --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
-		--exclude=./bench/build --exclude=./bench/generate --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
+		--exclude=./bench/build --exclude=./bench/generate --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./notifier/settle-devbroker --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
 		--exclude=./results --exclude=./output_iso --exclude='./regression.*' -cf - . | tar -C "$1" -xf -
 }
 
@@ -240,6 +244,25 @@ stop_server() { # DIR [signal]: INT = fast, QUIT = immediate, for a server whose
 	while [ -d "/proc/$pid" ] && [ $((tries++)) -lt 300 ]; do sleep 0.1; done
 	[ ! -d "/proc/$pid" ] || as_server kill -QUIT "$pid" 2>/dev/null
 	rm -f "$dir.pid"
+}
+
+# ---- processes ------------------------------------------------------------------------------------------------------
+
+process=
+start_process() { # LOG command …
+	local log=$1
+	shift
+	"$@" >>"$log" 2>&1 </dev/null &
+	process=$!
+	processes[$process]=$1
+}
+
+# By the pid that it was started with, while it is our child: until it was waited for nobody else can have its pid.
+end_process() { # PID
+	[ -n "${processes[$1]:-}" ] || return 0
+	unset "processes[$1]"
+	kill -TERM "$1" 2>/dev/null
+	wait "$1"
 }
 
 # ---- timing ---------------------------------------------------------------------------------------------------------

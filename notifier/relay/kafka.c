@@ -15,6 +15,7 @@
 #include "relay/kafka.h"
 
 #define CALL_TIMEOUT_MS 10000
+#define CONFIG_TIMEOUT_MS 2000
 #define COMMIT_TIMEOUT_MS 180000 /* longer than a transaction may last: then the broker has decided */
 #define INIT_TIMEOUT_MS 60000
 #define SLICE_MS 500
@@ -131,7 +132,9 @@ set_defaults(rd_kafka_conf_t *conf, Err *err)
 static bool
 set_promises(const State *state, rd_kafka_conf_t *conf, Err *err)
 {
+	/* Topics that a broker makes unasked have the broker's partitions and are not compacted. */
 	if (!set(conf, "enable.idempotence", "true", err) || !set(conf, "acks", "all", err) ||
+		!set(conf, "allow.auto.create.topics", "false", err) ||
 		!set(conf, "partitioner", "murmur2_random", err) || !set(conf, "delivery.report.only.error", "true", err))
 		return false;
 	if (state->settings->delivery == AT_LEAST_ONCE)
@@ -253,60 +256,66 @@ open_topic(Kafka *kafka, const char *name, int partitions, bool compacted, rd_ka
 	}
 }
 
-/* The broker's limit for one topic; a broker that does not answer gets the usual one. */
 static size_t
-read_max_value(Kafka *kafka, const char *topic)
+configured_number(rd_kafka_t *client, const char *name, size_t otherwise)
 {
-	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
-	size_t max_value = DEFAULT_MAX_VALUE;
+	char text[32];
+	size_t size = sizeof(text);
 
-	rd_kafka_DescribeConfigs(kafka->client, &resource, 1, NULL, queue);
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
-	if (event != NULL && rd_kafka_event_error(event) == 0)
+	return rd_kafka_conf_get(rd_kafka_conf(client), name, text, &size) == RD_KAFKA_CONF_OK ? (size_t) strtoull(text, NULL, 10)
+																						   : otherwise;
+}
+
+static size_t
+smallest_max_value(const rd_kafka_DescribeConfigs_result_t *result, size_t max_value)
+{
+	size_t resources, entries;
+	const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(result, &resources);
+
+	for (size_t r = 0; r < resources; r++)
 	{
-		size_t resources, entries;
-		const rd_kafka_ConfigResource_t **found =
-			rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &resources);
-		const rd_kafka_ConfigEntry_t **entry = resources > 0 ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
+		const rd_kafka_ConfigEntry_t **entry = rd_kafka_ConfigResource_configs(found[r], &entries);
 
 		for (size_t i = 0; entry != NULL && i < entries; i++)
-			if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), "max.message.bytes") == 0 && rd_kafka_ConfigEntry_value(entry[i]))
-				max_value = (size_t) strtoull(rd_kafka_ConfigEntry_value(entry[i]), NULL, 10);
+		{
+			const char *value = rd_kafka_ConfigEntry_value(entry[i]);
+
+			if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), "max.message.bytes") == 0 && value != NULL &&
+				strtoull(value, NULL, 10) < max_value)
+				max_value = (size_t) strtoull(value, NULL, 10);
+		}
 	}
-	if (event != NULL)
-		rd_kafka_event_destroy(event);
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_ConfigResource_destroy(resource);
 	return max_value;
 }
 
-static size_t
-read_own_limit(const Kafka *kafka, const char *name)
-{
-	char value[32];
-	size_t size = sizeof(value);
-
-	return rd_kafka_conf_get(rd_kafka_conf(kafka->client), name, value, &size) == RD_KAFKA_CONF_OK
-			   ? (size_t) strtoull(value, NULL, 10) : SIZE_MAX;
-}
-
+/*
+ * The smallest limit of the topics of events, and the client's own. Brokers that do not say theirs refuse what is too
+ * large; among them are those that have no controller to ask, so they are not waited for long.
+ */
 static void
 find_max_value(Kafka *kafka)
 {
 	const Settings *settings = kafka->state->settings;
-	const char *const topics[] = {settings->topic_bills, settings->topic_runs,
-								  settings->poison == POISON_DEAD_LETTER ? settings->topic_dead_letter : settings->topic_runs};
+	rd_kafka_ConfigResource_t *topics[] = {rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_bills),
+										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_runs),
+										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_dead_letter)};
+	const size_t count = settings->poison == POISON_DEAD_LETTER ? 3 : 2;
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(kafka->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
 
-	kafka->max_value = read_own_limit(kafka, "message.max.bytes");
-	for (int i = 0; i < 3; i++)
-	{
-		const size_t limit = read_max_value(kafka, topics[i]);
-		if (limit < kafka->max_value)
-			kafka->max_value = limit;
-	}
+	kafka->max_value = configured_number(kafka->client, "message.max.bytes", DEFAULT_MAX_VALUE);
+	(void) rd_kafka_AdminOptions_set_request_timeout(options, CONFIG_TIMEOUT_MS, NULL, 0);
+	rd_kafka_DescribeConfigs(kafka->client, topics, count, options, queue);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CONFIG_TIMEOUT_MS);
+	if (event != NULL && rd_kafka_event_error(event) == 0)
+		kafka->max_value = smallest_max_value(rd_kafka_event_DescribeConfigs_result(event), kafka->max_value);
 	kafka->max_batch = kafka->max_value;
 	kafka->max_value -= kafka->max_value > MESSAGE_OVERHEAD ? MESSAGE_OVERHEAD : 0;
+	if (event != NULL)
+		rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy_array(topics, 3);
 }
 
 static KafkaResult
@@ -368,7 +377,7 @@ kafka_open(State *state, Kafka **opened, Err *err)
 	Kafka *kafka = *opened;
 
 	/* A topic's limit holds for a batch, not for an event; a producer learns its own only when it is made. */
-	if (result == KAFKA_OK && kafka->max_batch < read_own_limit(kafka, "batch.size"))
+	if (result == KAFKA_OK && kafka->max_batch < configured_number(kafka->client, "batch.size", 0))
 	{
 		const size_t max_batch = kafka->max_batch;
 		kafka_close(kafka);
@@ -523,8 +532,10 @@ kafka_send(Kafka *kafka, rd_kafka_topic_t *topic, const char *key, size_t key_le
 		   bool with_header, Err *err)
 {
 	static const char content_type[] = ENVELOPE_CONTENT_TYPE;
+	/* Positions are read from partition 0, whatever the topic has. */
 	rd_kafka_vu_t fields[] = {
 		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = topic == kafka->positions ? 0 : RD_KAFKA_PARTITION_UA},
 		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
 		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *) value, value_len}},
 		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *) (key_len > 0 ? key : NULL), key_len}},
@@ -533,7 +544,7 @@ kafka_send(Kafka *kafka, rd_kafka_topic_t *topic, const char *key, size_t key_le
 
 	for (;;)
 	{
-		rd_kafka_error_t *error = rd_kafka_produceva(kafka->client, fields, with_header ? 5 : 4);
+		rd_kafka_error_t *error = rd_kafka_produceva(kafka->client, fields, with_header ? 6 : 5);
 
 		if (error == NULL)
 			return KAFKA_OK;

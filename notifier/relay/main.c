@@ -24,11 +24,11 @@
 #include "lib/conf.h"
 #include "lib/http.h"
 #include "lib/log.h"
+#include "lib/version.h"
 #include "relay/metrics.h"
 #include "relay/produce.h"
 #include "relay/stream.h"
 
-#define VERSION "1.0"
 #define TICK_MS 50
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 30000
