@@ -9,8 +9,6 @@ slot and topics of its own. A row that cannot run here says why, and does not co
   test/t/relay_faults.py --points 100     as in soak: 200 kills, long outages, a million rows, Kafka 4
 """
 
-import json
-import os
 import signal
 import sys
 import time
@@ -20,6 +18,7 @@ from kafka import Broker
 from kafka_admin import Admin
 from proxy import Proxy
 from relay_kafka_faults import KafkaFaults
+from relay_mock_faults import MockFaults
 from relay_own_faults import OwnFaults
 from relay_postgres_faults import PostgresFaults
 from relaying import SLOT, Relaying, lsn, read_options
@@ -33,8 +32,6 @@ SERVER_SETTINGS = {
 }
 
 Row = namedtuple("Row", "number name test expected soak", defaults=(False,))
-NO_DEVBROKER = "needs errors that a real broker does not give on demand; librdkafka's mock cluster gives them"
-
 # `test`: a method, or the reason why it cannot run here.
 ROWS = [
     Row("F1", "relay killed at random moments", "relay_killed", "nothing lost, nothing twice"),
@@ -54,21 +51,23 @@ ROWS = [
     Row("F13", "long outage of Kafka", "long_outage", "waits in bounded memory, the walsender stays"),
     Row("F13b", "SIGTERM during the outage", "terminated_in_outage", "ends within seconds, nothing lost"),
     Row("F14", "connections to Kafka cut at random", "network_to_kafka", "goes on by itself"),
-    Row("F15", "no leader, another leader", NO_DEVBROKER + ", one broker is always leader", ""),
+    Row("F14b", "single errors of Produce (mock)", "produce_errors", "nothing lost, in order"),
+    Row("F15", "no leader, another leader (mock)", "leader_changes", "nothing lost, in order"),
     Row("F16", "topic's limit lowered while it runs", "limit_lowered", "only the event that is too large is put aside"),
     Row("F16b", "topic's limit below a batch", "limit_below_batch", "events that fit are all delivered"),
     Row("F17", "event too large", "too_large", "exit status 6, or a dead letter; the others are delivered"),
     Row("F18", "topic missing, and deleted while it runs", "topic_missing", "exit status 7; made again, goes on"),
     Row("F19", "broker restarts during commits", "broker_restarts", "goes on by itself"),
-    Row("F19b", "single errors of EndTxn", NO_DEVBROKER, ""),
+    Row("F19b", "single errors of EndTxn (mock)", "end_errors", "nothing lost, in order"),
     Row("F20", "Kafka not there at the start", "kafka_not_there", "waits, then goes on"),
+    Row("F20b", "single errors of InitProducerId (mock)", "init_errors", "nothing lost, in order"),
     Row("F21", "large transactions, one rolled back", "large_transaction", "memory stays flat, nothing rolled back appears"),
     Row("F22", "interleaved transactions", "interleaved", "order of commits"),
     Row("F23", "DDL on the outbox", "ddl", "more columns are ignored, a missing one is named"),
     Row("F24", "UPDATE, DELETE, TRUNCATE, partitions dropped", "not_inserts", "nothing of it is seen"),
     Row("F25", "heavy foreign traffic, no events", "foreign_traffic", "the slot follows"),
     Row("F26", "clock set by an hour, both ways", "clock_set", "nothing is noticed"),
-    Row("F27", "no memory left", "no_memory", "ends, a restart delivers"),
+    Row("F27", "no memory left", "no_memory", "ends or waits, acknowledges nothing; a restart delivers"),
     Row("F28", "damaged frames", "damaged_frames", "connects again, nothing lost; the decoder itself: test/fuzz/frame_fuzz"),
     Row("F29", "password rotated", "password_rotated", "the password file is read again"),
     Row("F29b", "SASL password rotated", "librdkafka's properties are read at the start; a second relay takes over instead (F30)", ""),
@@ -85,7 +84,7 @@ ROWS = [
 ]
 
 
-class Faults(OwnFaults, PostgresFaults, KafkaFaults, Relaying):
+class Faults(OwnFaults, PostgresFaults, KafkaFaults, MockFaults, Relaying):
     partitions = 3
 
     def __init__(self, options):
@@ -95,7 +94,8 @@ class Faults(OwnFaults, PostgresFaults, KafkaFaults, Relaying):
 
     def start_all(self):
         self.to_kafka = Proxy()
-        self.start_servers(Broker(advertised=self.to_kafka.port), **SERVER_SETTINGS)
+        self.broker = Broker(advertised=self.to_kafka.port)
+        self.start_servers(**SERVER_SETTINGS)
         self.to_kafka.target = ("127.0.0.1", self.broker.apart)
         self.to_postgres = Proxy(f"{self.server.directory}/.s.PGSQL.5432")
         self.admin = Admin(self.broker.address)

@@ -1,8 +1,6 @@
 """Rows of the fault matrix (relay_faults.py) on Kafka's side: outages, limits, topics, transactions that are left."""
 
-import json
 import signal
-import threading
 import time
 
 from kafka import Broker

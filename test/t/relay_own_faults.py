@@ -1,6 +1,5 @@
 """Rows of the fault matrix (relay_faults.py) that disturb the relay itself: signals, clock, memory, a second relay."""
 
-import json
 import os
 import resource
 import signal
@@ -124,7 +123,7 @@ class OwnFaults:
             self.finish_well(self.name, relay)
 
     def no_memory(self):
-        """Its address space is closed while it streams: it may end as it likes, but not acknowledge what is not there."""
+        """Its address space is closed while it streams: it may end as it likes, or wait, but not acknowledge what is not in Kafka."""
         relay = self.start(buffer_kb="262144", **self.through_kafka_proxy())
         self.wait_streaming(self.name, relay)
         self.write()
@@ -133,7 +132,7 @@ class OwnFaults:
         self.to_kafka.silence()
         self.write(transactions=14, rows=2000, size=4000)
         try:
-            relay.wait(20)
+            relay.wait(5)
         except subprocess.TimeoutExpired:
             pass
         print(f"# without memory: {relay.poll()}; {self.log_of(relay).splitlines()[-1][:200]}", flush=True)

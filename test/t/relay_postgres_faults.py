@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 import time
 
-from relaying import PLUGINS, SLOT, lsn
-from server import Server, SqlError
+from relaying import SLOT
+from server import Server
 
 ROW = "INSERT INTO settle.outbox%s VALUES (%d, now(), '2024-05-01', 'bill.settled.v1', '%s', '{\"period\": \"2024-05\", \"moment\": %d}'%s);"
 

@@ -98,10 +98,10 @@ class Relaying:
     def build(self):
         subprocess.run(["make", "-s", "-C", os.path.join(REPOSITORY, "notifier")], check=True, stdin=subprocess.DEVNULL)
 
-    def start_servers(self, broker=None, **settings):
+    def start_servers(self, **settings):
         self.build()
         self.server = Server("relay", output_plugin_libraries=PLUGINS, **settings)
-        self.broker = broker or Broker()
+        self.broker = self.broker or Broker()
         self.server.create_settled("month", 4)
 
     def remove_all(self):
