@@ -98,10 +98,10 @@ class Relaying:
     def build(self):
         subprocess.run(["make", "-s", "-C", os.path.join(REPOSITORY, "notifier")], check=True, stdin=subprocess.DEVNULL)
 
-    def start_servers(self, **settings):
+    def start_servers(self, broker=None, **settings):
         self.build()
         self.server = Server("relay", output_plugin_libraries=PLUGINS, **settings)
-        self.broker = self.broker or Broker()
+        self.broker = broker or self.broker or Broker()
         self.server.create_settled("month", 4)
 
     def remove_all(self):
@@ -213,9 +213,10 @@ class Relaying:
     def wait_streaming(self, name, relay=None, timeout=60):
         return self.wait_until(f"{name}: a relay streams", lambda: self.slot("active") == "t", timeout, relay)
 
-    def wait_all_told(self, name, relay=None, timeout=90):
-        """PostgreSQL has been told of everything that is in the outbox now."""
-        end = self.sql("SELECT pg_current_wal_lsn()")
+    def wait_all_told(self, name, relay=None, timeout=90, mark=""):
+        """PostgreSQL has been told of everything up to now. What is not an event is told of every ten seconds only; so
+        `mark` may write a last one."""
+        end = self.sql(f"{mark}; SELECT pg_current_wal_lsn()")
         return self.wait_until(f"{name}: everything is brought to Kafka", lambda: self.slot(f"confirmed_flush_lsn >= '{end}'") == "t",
                                timeout, relay)
 
