@@ -130,9 +130,9 @@ class OwnFaults:
         limit = memory(relay, "VmSize") * 1024 + 1024 * 1024
         resource.prlimit(relay.pid, resource.RLIMIT_AS, (limit, limit))
         self.to_kafka.silence()
-        self.write(transactions=14, rows=2000, size=4000)
+        self.write(transactions=8, rows=2000, size=4000)
         try:
-            relay.wait(5)
+            relay.wait(3)
         except subprocess.TimeoutExpired:
             pass
         print(f"# without memory: {relay.poll()}; {self.log_of(relay).splitlines()[-1][:200]}", flush=True)
