@@ -34,6 +34,7 @@
 #define LONGEST_PAUSE_MS 30000
 #define STANDBY_PAUSE_MS 500
 #define CALM_MS 60000 /* after so long without a fault pauses are short again */
+#define SET_BACK_MS 5000
 
 typedef enum Phase { WAITING, OPENING, STREAMING } Phase;
 
@@ -59,6 +60,8 @@ typedef struct Relay {
 	int64_t pause_ms;
 	int64_t calm_since_ms;
 	bool standby; /* said so already */
+	int64_t clock_lead_ms; /* of the wall clock before the monotonic one */
+	char **argv;
 } Relay;
 
 static void on_readable(uv_poll_t *handle, int status, int events);
@@ -307,6 +310,28 @@ look_after_stream(Relay *relay)
 		start_over(relay, "PostgreSQL", err.text);
 }
 
+/*
+ * librdkafka waits for its conditions by the wall clock: when that is set back, its threads sleep for as long as it was set
+ * back. Nothing can wake them all, so the process begins anew; what it was about is in the stored position.
+ */
+static void
+look_at_clock(Relay *relay)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	const int64_t lead = (int64_t) wall.tv_sec * 1000 + wall.tv_nsec / 1000000 - clock_ms();
+	const bool set_back = lead < relay->clock_lead_ms - SET_BACK_MS;
+	relay->clock_lead_ms = lead;
+	if (!set_back)
+		return;
+	log_warning("the clock was set back; starting anew");
+	(void) close_range(STDERR_FILENO + 1, ~0U, 0);
+	execv("/proc/self/exe", relay->argv);
+	log_error("cannot start anew");
+	_exit(END_INTERNAL);
+}
+
 static void
 on_tick(uv_timer_t *handle)
 {
@@ -315,6 +340,7 @@ on_tick(uv_timer_t *handle)
 
 	if (number != 0)
 		return finish(relay, END_OK, number == SIGINT ? "SIGINT" : "SIGTERM");
+	look_at_clock(relay);
 	look_after_producer(relay);
 	if (relay->ending)
 		return;
@@ -454,6 +480,7 @@ main(int argc, char **argv)
 	ConfAction action;
 	Err err;
 
+	relay.argv = argv;
 	relay.conf = (Conf){.program = "settle-relay",
 						.environment = "SETTLE_RELAY_",
 						.keys = settings_keys,

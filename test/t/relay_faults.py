@@ -66,7 +66,7 @@ ROWS = [
     Row("F23", "DDL on the outbox", "ddl", "more columns are ignored, a missing one is named"),
     Row("F24", "UPDATE, DELETE, TRUNCATE, partitions dropped", "not_inserts", "nothing of it is seen"),
     Row("F25", "heavy foreign traffic, no events", "foreign_traffic", "the slot follows"),
-    Row("F26", "clock set by an hour, both ways", "clock_set", "nothing is noticed"),
+    Row("F26", "clock set by an hour, both ways", "clock_set", "goes on; set back, it begins anew by itself"),
     Row("F27", "no memory left", "no_memory", "ends or waits, acknowledges nothing; a restart delivers"),
     Row("F28", "damaged frames", "damaged_frames", "connects again, nothing lost; the decoder itself: test/fuzz/frame_fuzz"),
     Row("F29", "password rotated", "password_rotated", "the password file is read again"),
