@@ -176,25 +176,28 @@ class PostgresFaults:
         self.check_exactly_once(self.name)
 
     def promotion(self):
+        old_slot = os.path.join(self.server.directory, "old_slot")
+        shutil.copytree(os.path.join(self.server.data, "pg_replslot", SLOT), old_slot)
         lagging, standby = Standby(self.server), Standby(self.server)
         try:
             self.new_slot()  # one that needs no WAL from before the copies
             self.write()
             self.drain(self.name)
             self.promote_all(lagging, standby)
+            self.copy_slot(lagging, old_slot)
+            self.refuses(f"{self.name}, a slot whose WAL is not there", 4, "of no use", topic_position=f"{self.name}.none", **self.at(lagging))
         finally:
             lagging.remove()
             standby.remove()
 
-    def copy_slot(self, to):
+    def copy_slot(self, to, source=None):
         """A logical slot's file, taken over while the standby is down: what tools for failover do before version 17."""
         to.stop(signal.SIGINT)
-        for name in (SLOT,):
-            source, place = (os.path.join(one.data, "pg_replslot", name) for one in (self.server, to))
-            shutil.copytree(source, place)
-            if to.as_user:
-                for path in (place, os.path.join(place, "state")):
-                    shutil.chown(path, "postgres", "postgres")
+        place = os.path.join(to.data, "pg_replslot", SLOT)
+        shutil.copytree(source or os.path.join(self.server.data, "pg_replslot", SLOT), place)
+        if to.as_user:
+            for path in (place, os.path.join(place, "state")):
+                shutil.chown(path, "postgres", "postgres")
         to.start()
 
     def wait_replayed(self, standby):
