@@ -14,9 +14,12 @@
 #include "relay/envelope.h"
 #include "relay/kafka.h"
 
-#define CALL_TIMEOUT_MS 30000
+#define CALL_TIMEOUT_MS 10000
 #define CONFIG_TIMEOUT_MS 2000
-#define TRANSACTION_TIMEOUT_MS 60000
+#define COMMIT_TIMEOUT_MS 180000 /* longer than a transaction may last: then the broker has decided */
+#define INIT_TIMEOUT_MS 60000
+#define SLICE_MS 500
+#define LAST_CHANCE_MS 10000 /* how long Kafka may take when the relay has been asked to end */
 #define MESSAGE_OVERHEAD 512 /* of a batch's and record's own bytes, generously */
 #define DEFAULT_MAX_VALUE 1000000
 
@@ -55,6 +58,35 @@ fail_error(const char *what, rd_kafka_error_t *error, Err *err)
 	return result;
 }
 
+/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+
+/* Asked to end, and Kafka has had its last chance: what is not committed now will be sent by the next relay. */
+static bool
+is_over(Kafka *kafka)
+{
+	if (!atomic_load(&kafka->state->stopping))
+		return false;
+	if (kafka->stopping_since_ms == 0)
+		kafka->stopping_since_ms = clock_ms();
+	return clock_ms() - kafka->stopping_since_ms > LAST_CHANCE_MS;
+}
+
+/* A call that goes on with what it has begun when it is made again: in short pieces, so that the relay can be ended. */
+static rd_kafka_error_t *
+in_slices(Kafka *kafka, rd_kafka_error_t *(*call)(rd_kafka_t *client, int timeout_ms), int64_t timeout_ms)
+{
+	const int64_t give_up = clock_ms() + timeout_ms;
+
+	for (;;)
+	{
+		rd_kafka_error_t *error = call(kafka->client, SLICE_MS);
+
+		if (error == NULL || !rd_kafka_error_is_retriable(error) || clock_ms() > give_up || is_over(kafka))
+			return error;
+		rd_kafka_error_destroy(error);
+	}
+}
+
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -88,16 +120,13 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value, Err *err)
 }
 
 static bool
-set_defaults(const State *state, rd_kafka_conf_t *conf, Err *err)
+set_defaults(rd_kafka_conf_t *conf, Err *err)
 {
-	char buffer[32];
-
 	/* Enough for the broker to be late, little enough to stay small; the relay waits when it is full. */
-	snprintf(buffer, sizeof(buffer), "%d", 32768);
-	return set(conf, "queue.buffering.max.kbytes", buffer, err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
+	return set(conf, "queue.buffering.max.kbytes", "32768", err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
 		   set(conf, "linger.ms", "5", err) && set(conf, "compression.codec", "lz4", err) &&
 		   set(conf, "socket.nagle.disable", "true", err) && set(conf, "client.id", "settle-relay", err) &&
-		   (state->kafka_count == 0 || true);
+		   set(conf, "transaction.timeout.ms", "60000", err);
 }
 
 static bool
@@ -110,16 +139,14 @@ set_promises(const State *state, rd_kafka_conf_t *conf, Err *err)
 		return false;
 	if (state->settings->delivery == AT_LEAST_ONCE)
 		return set(conf, "message.timeout.ms", "0", err);
-	char timeout[32];
-	snprintf(timeout, sizeof(timeout), "%d", TRANSACTION_TIMEOUT_MS);
-	return set(conf, "transactional.id", state->position_key, err) && set(conf, "transaction.timeout.ms", timeout, err);
+	return set(conf, "transactional.id", state->position_key, err);
 }
 
 static rd_kafka_conf_t *
 make_conf(const State *state, bool producer, Err *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	bool made = !producer || set_defaults(state, conf, err);
+	bool made = !producer || set_defaults(conf, err);
 
 	for (size_t i = 0; made && i < state->kafka_count; i++)
 		made = set(conf, state->kafka[i].name, state->kafka[i].value, err);
@@ -270,22 +297,25 @@ find_max_value(Kafka *kafka)
 {
 	const Settings *settings = kafka->state->settings;
 	rd_kafka_ConfigResource_t *topics[] = {rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_bills),
-										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_runs)};
+										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_runs),
+										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_dead_letter)};
+	const size_t count = settings->poison == POISON_DEAD_LETTER ? 3 : 2;
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(kafka->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
 
 	kafka->max_value = configured_number(kafka->client, "message.max.bytes", DEFAULT_MAX_VALUE);
 	(void) rd_kafka_AdminOptions_set_request_timeout(options, CONFIG_TIMEOUT_MS, NULL, 0);
-	rd_kafka_DescribeConfigs(kafka->client, topics, 2, options, queue);
+	rd_kafka_DescribeConfigs(kafka->client, topics, count, options, queue);
 	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CONFIG_TIMEOUT_MS);
 	if (event != NULL && rd_kafka_event_error(event) == 0)
 		kafka->max_value = smallest_max_value(rd_kafka_event_DescribeConfigs_result(event), kafka->max_value);
+	kafka->max_batch = kafka->max_value;
 	kafka->max_value -= kafka->max_value > MESSAGE_OVERHEAD ? MESSAGE_OVERHEAD : 0;
 	if (event != NULL)
 		rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_ConfigResource_destroy_array(topics, 2);
+	rd_kafka_ConfigResource_destroy_array(topics, 3);
 }
 
 static KafkaResult
@@ -305,8 +335,8 @@ open_topics(Kafka *kafka, Err *err)
 	return result;
 }
 
-KafkaResult
-kafka_open(State *state, Kafka **opened, Err *err)
+static KafkaResult
+open_client(State *state, size_t max_batch, Kafka **opened, Err *err)
 {
 	char reason[256];
 	rd_kafka_conf_t *conf = make_conf(state, true, err);
@@ -314,6 +344,12 @@ kafka_open(State *state, Kafka **opened, Err *err)
 	*opened = NULL;
 	if (conf == NULL)
 		return KAFKA_REFUSED;
+	if (max_batch > 0)
+	{
+		snprintf(reason, sizeof(reason), "%zu", max_batch);
+		if (!set(conf, "batch.size", reason, err))
+			return KAFKA_REFUSED;
+	}
 	Kafka *kafka = calloc(1, sizeof(Kafka));
 	kafka->state = state;
 	rd_kafka_conf_set_opaque(conf, kafka);
@@ -326,18 +362,38 @@ kafka_open(State *state, Kafka **opened, Err *err)
 		(void) err_set(err, "cannot make a Kafka producer: %s", reason);
 		return KAFKA_REFUSED;
 	}
-
-	KafkaResult result = open_topics(kafka, err);
-	if (result == KAFKA_OK && state->settings->delivery == EXACTLY_ONCE)
-	{
-		rd_kafka_error_t *error = rd_kafka_init_transactions(kafka->client, CALL_TIMEOUT_MS);
-		if (error != NULL)
-			result = fail_error("cannot start transactions", error, err);
-	}
+	const KafkaResult result = open_topics(kafka, err);
 	if (result != KAFKA_OK)
 		kafka_close(kafka);
 	else
 		*opened = kafka;
+	return result;
+}
+
+KafkaResult
+kafka_open(State *state, Kafka **opened, Err *err)
+{
+	KafkaResult result = open_client(state, 0, opened, err);
+	Kafka *kafka = *opened;
+
+	/* A topic's limit holds for a batch, not for an event; a producer learns its own only when it is made. */
+	if (result == KAFKA_OK && kafka->max_batch < configured_number(kafka->client, "batch.size", 0))
+	{
+		const size_t max_batch = kafka->max_batch;
+		kafka_close(kafka);
+		result = open_client(state, max_batch, opened, err);
+		kafka = *opened;
+	}
+	if (result == KAFKA_OK && state->settings->delivery == EXACTLY_ONCE)
+	{
+		rd_kafka_error_t *error = in_slices(kafka, rd_kafka_init_transactions, INIT_TIMEOUT_MS);
+		if (error != NULL)
+		{
+			result = fail_error("cannot start transactions", error, err);
+			kafka_close(kafka);
+			*opened = NULL;
+		}
+	}
 	return result;
 }
 
@@ -501,6 +557,11 @@ kafka_send(Kafka *kafka, rd_kafka_topic_t *topic, const char *key, size_t key_le
 			(void) err_set(err, "an event was not delivered: %s", kafka->failed_delivery);
 			return KAFKA_BROKEN;
 		}
+		if (is_over(kafka))
+		{
+			(void) err_set(err, "Kafka takes no events");
+			return KAFKA_BROKEN;
+		}
 	}
 }
 
@@ -523,17 +584,9 @@ kafka_commit(Kafka *kafka, Err *err)
 	kafka->in_transaction = false;
 	if (kafka->state->settings->delivery == AT_LEAST_ONCE)
 		return flush(kafka, err);
-	for (int tries = 0;; tries++)
-	{
-		rd_kafka_error_t *error = rd_kafka_commit_transaction(kafka->client, CALL_TIMEOUT_MS);
-
-		if (error == NULL)
-			return KAFKA_OK;
-		/* Calling it again goes on with the same commit; anything else is decided by the stored position. */
-		if (!rd_kafka_error_is_retriable(error) || tries == 5)
-			return fail_error("cannot commit", error, err);
-		rd_kafka_error_destroy(error);
-	}
+	rd_kafka_error_t *error = in_slices(kafka, rd_kafka_commit_transaction, COMMIT_TIMEOUT_MS);
+	/* Whether it was committed all the same is decided by the stored position. */
+	return error == NULL ? KAFKA_OK : fail_error("cannot commit", error, err);
 }
 
 void

@@ -22,7 +22,9 @@ typedef struct Kafka {
 	rd_kafka_t *client;
 	rd_kafka_topic_t *bills, *runs, *positions, *dead_letters;
 	size_t max_value; /* largest message every topic of events takes */
+	size_t max_batch; /* what these topics take at once */
 	bool in_transaction;
+	int64_t stopping_since_ms; /* 0 = not asked to end yet */
 	char failed_delivery[256]; /* the first delivery that failed; empty = none */
 } Kafka;
 

@@ -35,6 +35,7 @@
 #define LONGEST_PAUSE_MS 30000
 #define STANDBY_PAUSE_MS 500
 #define CALM_MS 60000 /* after so long without a fault pauses are short again */
+#define SET_BACK_MS 5000
 
 typedef enum Phase { WAITING, OPENING, STREAMING } Phase;
 
@@ -47,7 +48,7 @@ typedef struct Relay {
 	uv_loop_t loop;
 	uv_timer_t tick;
 	uv_async_t wake;
-	uv_signal_t term, interrupt, hangup;
+	uv_signal_t hangup;
 	uv_poll_t poll;
 	bool polling;  /* the handle is in use */
 	bool paused;   /* the producer's queue is full */
@@ -60,6 +61,8 @@ typedef struct Relay {
 	int64_t pause_ms;
 	int64_t calm_since_ms;
 	bool standby; /* said so already */
+	int64_t clock_lead_ms; /* of the wall clock before the monotonic one */
+	char **argv;
 } Relay;
 
 static void on_readable(uv_poll_t *handle, int status, int events);
@@ -113,6 +116,9 @@ start_over(Relay *relay, const char *what, const char *reason)
 	if (relay->ending)
 		return;
 	leave_stream(relay);
+	relay->phase = WAITING;
+	if (atomic_load(&relay->state.signal) != 0)
+		return; /* the next tick ends it */
 	if (relay->calm_since_ms != 0 && now - relay->calm_since_ms > CALM_MS)
 		relay->pause_ms = FIRST_PAUSE_MS;
 	relay->calm_since_ms = 0;
@@ -120,7 +126,6 @@ start_over(Relay *relay, const char *what, const char *reason)
 	log_warning(what, F_TEXT("reason", reason), F_INT("retry_ms", pause));
 	relay->pause_ms = relay->pause_ms * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : relay->pause_ms * 2;
 	relay->resume_ms = now + pause;
-	relay->phase = WAITING;
 }
 
 static void
@@ -247,12 +252,16 @@ static void
 on_readable(uv_poll_t *handle, int status, int events)
 {
 	Relay *relay = handle->data;
+	Ending ending = END_INTERNAL;
 	Err err;
 
 	(void) events;
 	if (status < 0)
 		return start_over(relay, "PostgreSQL", uv_strerror(status));
-	if (stream_read(&relay->stream, &err) != STREAM_OK)
+	const StreamResult result = stream_read(&relay->stream, &ending, &err);
+	if (result == STREAM_REFUSED)
+		return finish(relay, ending, err.text);
+	if (result != STREAM_OK)
 		return start_over(relay, "PostgreSQL", err.text);
 	if (queue_is_full(relay->state.queue) && !relay->paused)
 	{
@@ -302,11 +311,37 @@ look_after_stream(Relay *relay)
 		start_over(relay, "PostgreSQL", err.text);
 }
 
+/*
+ * librdkafka waits for its conditions by the wall clock: when that is set back, its threads sleep for as long as it was set
+ * back. Nothing can wake them all, so the process begins anew; what it was about is in the stored position.
+ */
+static void
+look_at_clock(Relay *relay)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	const int64_t lead = (int64_t) wall.tv_sec * 1000 + wall.tv_nsec / 1000000 - clock_ms();
+	const bool set_back = lead < relay->clock_lead_ms - SET_BACK_MS;
+	relay->clock_lead_ms = lead;
+	if (!set_back)
+		return;
+	log_warning("the clock was set back; starting anew");
+	(void) close_range(STDERR_FILENO + 1, ~0U, 0);
+	execv("/proc/self/exe", relay->argv);
+	log_error("cannot start anew");
+	_exit(END_INTERNAL);
+}
+
 static void
 on_tick(uv_timer_t *handle)
 {
 	Relay *relay = handle->data;
+	const int number = atomic_load(&relay->state.signal);
 
+	if (number != 0)
+		return finish(relay, END_OK, number == SIGINT ? "SIGINT" : "SIGTERM");
+	look_at_clock(relay);
 	look_after_producer(relay);
 	if (relay->ending)
 		return;
@@ -318,14 +353,14 @@ on_tick(uv_timer_t *handle)
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
 
-static void
-on_terminate(uv_signal_t *handle, int number)
-{
-	Relay *relay = handle->data;
+static State *signalled;
 
-	if (relay->ending)
+/* Not libuv's: it must be seen while PostgreSQL is waited for outside the loop, too (stream.c). */
+static void
+on_terminate(int number)
+{
+	if (atomic_exchange(&signalled->signal, number) != 0)
 		_exit(128 + number); /* asked twice */
-	finish(relay, END_OK, number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static void
@@ -366,6 +401,7 @@ state_report(State *state, ProducerState producer, Ending ending, const char *re
 static void
 prepare(Relay *relay)
 {
+	const struct sigaction terminate = {.sa_handler = on_terminate};
 	State *state = &relay->state;
 
 	state->settings = &relay->settings;
@@ -381,13 +417,12 @@ prepare(Relay *relay)
 	uv_loop_init(&relay->loop);
 	uv_async_init(&relay->loop, &relay->wake, on_wake);
 	uv_timer_init(&relay->loop, &relay->tick);
-	uv_signal_init(&relay->loop, &relay->term);
-	uv_signal_init(&relay->loop, &relay->interrupt);
 	uv_signal_init(&relay->loop, &relay->hangup);
-	relay->wake.data = relay->tick.data = relay->term.data = relay->interrupt.data = relay->hangup.data = relay;
+	relay->wake.data = relay->tick.data = relay->hangup.data = relay;
 	uv_timer_start(&relay->tick, on_tick, 0, TICK_MS);
-	uv_signal_start(&relay->term, on_terminate, SIGTERM);
-	uv_signal_start(&relay->interrupt, on_terminate, SIGINT);
+	signalled = state;
+	sigaction(SIGTERM, &terminate, NULL);
+	sigaction(SIGINT, &terminate, NULL);
 	uv_signal_start(&relay->hangup, on_hangup, SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -403,8 +438,6 @@ drain(Relay *relay)
 	leave_stream(relay);
 	uv_close((uv_handle_t *) &relay->wake, NULL);
 	uv_close((uv_handle_t *) &relay->tick, NULL);
-	uv_close((uv_handle_t *) &relay->term, NULL);
-	uv_close((uv_handle_t *) &relay->interrupt, NULL);
 	uv_close((uv_handle_t *) &relay->hangup, NULL);
 	(void) uv_run(&relay->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&relay->loop);
@@ -450,6 +483,7 @@ main(int argc, char **argv)
 	ConfAction action;
 	Err err;
 
+	relay.argv = argv;
 	relay.conf = (Conf){.program = "settle-relay",
 						.environment = "SETTLE_RELAY_",
 						.keys = settings_keys,

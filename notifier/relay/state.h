@@ -70,6 +70,7 @@ typedef struct State {
 	_Atomic int producer;          /* ProducerState, written by the producer */
 	_Atomic uint64_t wanted_epoch; /* main: open for this epoch; 0 = close */
 	_Atomic bool stopping;         /* main */
+	_Atomic int signal;            /* signal handler: SIGTERM or SIGINT has come */
 	_Atomic uint64_t flushed_lsn;  /* producer: PostgreSQL may forget what lies before */
 	_Atomic uint64_t received_lsn; /* main */
 	_Atomic bool outstanding;      /* producer: events are on their way */

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,10 @@
 #define XLOG_HEADER 25
 #define KEEPALIVE_SIZE 18
 #define NAGS_BEFORE_LEAVING 20
+#define CONNECT_SLICE_MS 5
+#define ANSWER_TIMEOUT_MS 30000
+#define SLICE_MS 100
+#define WAL_IS_GONE "58P01" /* undefined_file: a segment that the slot needs */
 #define EPOCH_SHIFT_US INT64_C(946684800000000)
 
 static StreamResult
@@ -44,16 +49,107 @@ set_pg_error(Stream *stream, const char *what, Err *err)
 	(void) err_set(err, "%s: %s", what, text);
 }
 
+/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Until the first answers are there the main thread waits here and not in its loop: there is nothing else for it to do, the
+ * web server has a thread of its own, and a signal ends the wait. A network that swallows everything must not hold it for
+ * ever, so each answer has a time limit. False with the reason in err.
+ */
+static bool
+wait_for_answer(Stream *stream, int64_t give_up, Err *err)
+{
+	struct pollfd waited = {.fd = PQsocket(stream->connection), .events = POLLIN};
+
+	for (;;)
+	{
+		if (atomic_load(&stream->state->signal) != 0)
+			return err_set(err, "asked to end");
+		if (clock_ms() > give_up)
+			return err_set(err, "PostgreSQL does not answer");
+		if (poll(&waited, 1, SLICE_MS) > 0)
+			return true;
+	}
+}
+
+/* As PQexec(); NULL with the reason in err when there was no answer. */
+static PGresult *
+execute(Stream *stream, const char *statement, Err *err)
+{
+	const int64_t give_up = clock_ms() + ANSWER_TIMEOUT_MS;
+	PGresult *last = NULL;
+
+	if (!PQsendQuery(stream->connection, statement))
+	{
+		set_pg_error(stream, "PostgreSQL", err);
+		return NULL;
+	}
+	for (;;)
+	{
+		while (PQisBusy(stream->connection))
+		{
+			if (!wait_for_answer(stream, give_up, err))
+			{
+				PQclear(last);
+				return NULL;
+			}
+			if (!PQconsumeInput(stream->connection))
+				break;
+		}
+		PGresult *result = PQgetResult(stream->connection);
+		if (result == NULL)
+			return last;
+		PQclear(last);
+		last = result;
+		if (PQresultStatus(result) == PGRES_COPY_BOTH || PQstatus(stream->connection) != CONNECTION_OK)
+			return last;
+	}
+}
+
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
+typedef struct Attempt {
+	const char *conninfo;
+	PGconn *connection;
+	_Atomic bool done;
+} Attempt;
+
+static void *
+attempt_thread(void *arg)
+{
+	static const char *const keywords[] = {"dbname", "replication", "application_name", "connect_timeout", "keepalives_idle",
+										   "tcp_user_timeout", "client_encoding", NULL};
+	Attempt *attempt = arg;
+	const char *const values[] = {attempt->conninfo, "database", "settle-relay", "10", "10", "30000", "UTF8", NULL};
+
+	attempt->connection = PQconnectdbParams(keywords, values, 1);
+	atomic_store(&attempt->done, true);
+	return NULL;
+}
+
+/* By libpq's blocking call, for only that one goes on to the next host of a list when one is silent; in a thread, which is
+ * left alone when we are asked to end. */
 static bool
 connect_to(Stream *stream, Err *err)
 {
-	const char *keywords[] = {"dbname", "replication", "application_name", "connect_timeout", "keepalives_idle",
-							  "tcp_user_timeout", "client_encoding", NULL};
-	const char *values[] = {stream->state->settings->conninfo, "database", "settle-relay", "10", "10", "30000", "UTF8", NULL};
+	Attempt *attempt = calloc(1, sizeof(Attempt));
+	pthread_t thread;
 
-	stream->connection = PQconnectdbParams(keywords, values, 1);
+	attempt->conninfo = stream->state->settings->conninfo;
+	if (pthread_create(&thread, NULL, attempt_thread, attempt) != 0)
+	{
+		free(attempt);
+		return err_set(err, "cannot start a thread");
+	}
+	pthread_detach(thread);
+	while (!atomic_load(&attempt->done))
+	{
+		if (atomic_load(&stream->state->signal) != 0)
+			return err_set(err, "asked to end");
+		(void) poll(NULL, 0, CONNECT_SLICE_MS);
+	}
+	stream->connection = attempt->connection;
+	free(attempt);
 	if (PQstatus(stream->connection) == CONNECTION_OK)
 		return true;
 	set_pg_error(stream, "cannot connect to PostgreSQL", err);
@@ -71,9 +167,9 @@ is_refusal(const char *sqlstate)
 static PGresult *
 query(Stream *stream, const char *statement, Err *err)
 {
-	PGresult *result = PQexec(stream->connection, statement);
+	PGresult *result = execute(stream, statement, err);
 
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	if (result == NULL || PQresultStatus(result) == PGRES_TUPLES_OK)
 		return result;
 	set_pg_error(stream, "PostgreSQL", err);
 	PQclear(result);
@@ -244,6 +340,19 @@ check_position(Stream *stream, const Position *stored, Ending *ending, Err *err)
 					   stream->state->settings->slot, slot_lsn, stored_lsn);
 		return refuse(ending, END_GAP);
 	}
+	/* Another relay may have been here since we asked. */
+	if (stream->server_lsn < stored->restart_lsn && identify(stream, err) != STREAM_OK)
+		return STREAM_LOST;
+	/* Two standbys promoted apart from each other have timelines of one number. */
+	if (stream->server_lsn < stored->restart_lsn && stored->timeline == stream->state->timeline)
+	{
+		lsn_print(stream->server_lsn, slot_lsn, sizeof(slot_lsn));
+		lsn_print(stored->restart_lsn, stored_lsn, sizeof(stored_lsn));
+		(void) err_set(err, "the server's WAL ends at %s, but events are in Kafka up to %s: this is another server, or one that"
+							" was restored; see the manual, \"after a failover\"",
+					   slot_lsn, stored_lsn);
+		return refuse(ending, END_GAP);
+	}
 	return check_timeline(stream, stored, ending, err);
 }
 
@@ -264,7 +373,9 @@ stream_start(Stream *stream, const Position *stored, bool has_stored, Ending *en
 	char *quoted = PQescapeIdentifier(stream->connection, slot, strlen(slot));
 	snprintf(statement, sizeof(statement), "START_REPLICATION SLOT %s LOGICAL %s", quoted, lsn);
 	PQfreemem(quoted);
-	PGresult *result = PQexec(stream->connection, statement);
+	PGresult *result = execute(stream, statement, err);
+	if (result == NULL)
+		return STREAM_LOST;
 	if (PQresultStatus(result) != PGRES_COPY_BOTH)
 	{
 		const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -366,7 +477,7 @@ take_message(Stream *stream, char *message, int size, Err *err)
 }
 
 StreamResult
-stream_read(Stream *stream, Err *err)
+stream_read(Stream *stream, Ending *ending, Err *err)
 {
 	if (!PQconsumeInput(stream->connection))
 	{
@@ -384,9 +495,12 @@ stream_read(Stream *stream, Err *err)
 		if (size < 0)
 		{
 			PGresult *result = PQgetResult(stream->connection);
-			set_pg_error(stream, "the stream has ended", err);
+			const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+			const bool gone = sqlstate != NULL && strcmp(sqlstate, WAL_IS_GONE) == 0;
+
+			set_pg_error(stream, gone ? "the slot is of no use any more" : "the stream has ended", err);
 			PQclear(result);
-			return STREAM_LOST;
+			return gone ? refuse(ending, END_SLOT) : STREAM_LOST;
 		}
 		const StreamResult result = take_message(stream, message, size, err);
 		if (result != STREAM_OK)

@@ -37,7 +37,7 @@ StreamResult stream_open(State *state, Stream *stream, Ending *ending, Err *err)
 /* Starts at the stored position, or at the slot's when there is none; refuses when the two do not fit. */
 StreamResult stream_start(Stream *stream, const Position *stored, bool has_stored, Ending *ending, Err *err) MUST_CHECK;
 /* Takes what has arrived and hands it to the producer, until nothing is left or its queue is full. */
-StreamResult stream_read(Stream *stream, Err *err) MUST_CHECK;
+StreamResult stream_read(Stream *stream, Ending *ending, Err *err) MUST_CHECK;
 /* Tells PostgreSQL how far everything is; `ask` = and wants an answer. */
 StreamResult stream_tell(Stream *stream, bool ask, Err *err) MUST_CHECK;
 /* Ends the stream politely. */

@@ -74,7 +74,7 @@ class Broker:
 
     def __init__(self, pom="pom.xml", advertised=None):
         self.directory = tempfile.mkdtemp(prefix="settle-kafka-")
-        self.process = None
+        self.process, self.started_at = None, 0
         self.port, self.apart, self.controller = free_ports(3)
         self.advertised = advertised or self.apart
         self.address = f"127.0.0.1:{self.port}"
@@ -113,6 +113,7 @@ class Broker:
         while time.monotonic() < deadline and self.process.poll() is None:
             asked = subprocess.run(["kcat", "-b", self.address, "-L", "-m", "2", "-q"], capture_output=True, text=True)
             if asked.returncode == 0 and "1 brokers" in asked.stdout:
+                self.started_at = time.monotonic()
                 return
             time.sleep(0.1)
         raise SystemExit("Kafka does not start:\n" + open(f"{self.directory}/log", encoding="utf-8").read()[-4000:])
@@ -147,3 +148,8 @@ class Broker:
             partition, offset, key, value = line.split("\t", 3)
             records.append(Record(topic, int(partition), int(offset), key, value))
         return sorted(records)
+
+    def produce(self, topic, value):
+        """One more record, of somebody else; its value."""
+        subprocess.run(["kcat", "-b", self.address, "-P", "-t", topic, "-c", "1"], input=value, text=True, check=True, capture_output=True)
+        return value
