@@ -61,7 +61,7 @@ open_producer(const char *broker, bool transactional)
 
 	set(conf, "bootstrap.servers", broker);
 	set(conf, "socket.nagle.disable", "true");
-	set(conf, "queue.buffering.max.kbytes", "32768");
+	set(conf, "queue.buffering.max.kbytes", "8192");
 	set(conf, "queue.buffering.max.messages", "200000");
 	set(conf, "linger.ms", "5");
 	set(conf, "compression.codec", "lz4");

@@ -91,8 +91,8 @@ set_defaults(const State *state, rd_kafka_conf_t *conf, Err *err)
 {
 	char buffer[32];
 
-	/* Enough for the broker to be late, little enough to stay small; the relay waits when it is full. */
-	snprintf(buffer, sizeof(buffer), "%d", 32768);
+	/* Enough for the broker to be late, little enough to stay small and in the caches; the relay waits when it is full. */
+	snprintf(buffer, sizeof(buffer), "%d", 8192);
 	return set(conf, "queue.buffering.max.kbytes", buffer, err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
 		   set(conf, "linger.ms", "5", err) && set(conf, "compression.codec", "lz4", err) &&
 		   set(conf, "socket.nagle.disable", "true", err) && set(conf, "client.id", "settle-relay", err) &&
