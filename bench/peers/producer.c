@@ -52,7 +52,7 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value)
 		die(name, reason);
 }
 
-/* The settings of notifier/relay/kafka.c. */
+/* The settings of notifier/relay/kafka.c. Errors only: that a broker is still loading its transactions is none. */
 static rd_kafka_t *
 open_producer(const char *broker, bool transactional)
 {
@@ -60,6 +60,7 @@ open_producer(const char *broker, bool transactional)
 	char reason[256];
 
 	set(conf, "bootstrap.servers", broker);
+	set(conf, "log_level", "3");
 	set(conf, "socket.nagle.disable", "true");
 	set(conf, "queue.buffering.max.kbytes", "8192");
 	set(conf, "queue.buffering.max.messages", "200000");
