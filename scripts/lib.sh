@@ -181,7 +181,7 @@ trap 'exit 143' TERM HUP
 copy_tree() {
 	mkdir -p "$1"
 	tar -C "$root" --exclude=./.git --exclude=./out --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
-		--exclude=./bench/build --exclude=./bench/generate --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./notifier/settle-devbroker --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
+		--exclude=./bench/build --exclude=./bench/generate --exclude=./bench/producer --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./notifier/settle-devbroker --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
 		--exclude=./results --exclude=./output_iso --exclude='./regression.*' -cf - . | tar -C "$1" -xf -
 }
 

@@ -122,8 +122,8 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value, Err *err)
 static bool
 set_defaults(rd_kafka_conf_t *conf, Err *err)
 {
-	/* Enough for the broker to be late, little enough to stay small; the relay waits when it is full. */
-	return set(conf, "queue.buffering.max.kbytes", "32768", err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
+	/* Enough for the broker to be late, little enough to stay small and in the caches; the relay waits when it is full. */
+	return set(conf, "queue.buffering.max.kbytes", "8192", err) && set(conf, "queue.buffering.max.messages", "200000", err) &&
 		   set(conf, "linger.ms", "5", err) && set(conf, "compression.codec", "lz4", err) &&
 		   set(conf, "socket.nagle.disable", "true", err) && set(conf, "client.id", "settle-relay", err) &&
 		   set(conf, "transaction.timeout.ms", "60000", err);

@@ -12,6 +12,7 @@
  * with a status of its own (state.h).
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 30000
 #define STANDBY_PAUSE_MS 500
+#define MALLOC_KEEPS (64 * 1024 * 1024)
 #define CALM_MS 60000 /* after so long without a fault pauses are short again */
 #define SET_BACK_MS 5000
 
@@ -398,12 +400,21 @@ state_report(State *state, ProducerState producer, Ending ending, const char *re
 	state->wake_main(state->wake_arg);
 }
 
+/* Batches come and go by the megabyte. Giving their pages back each time, to get them again zeroed, costs more than it saves. */
+static void
+keep_memory(void)
+{
+	(void) mallopt(M_MMAP_THRESHOLD, MALLOC_KEEPS);
+	(void) mallopt(M_TRIM_THRESHOLD, MALLOC_KEEPS);
+}
+
 static void
 prepare(Relay *relay)
 {
 	const struct sigaction terminate = {.sa_handler = on_terminate};
 	State *state = &relay->state;
 
+	keep_memory();
 	state->settings = &relay->settings;
 	state->kafka = relay->conf.kafka;
 	state->kafka_count = relay->conf.kafka_count;

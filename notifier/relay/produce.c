@@ -19,6 +19,7 @@
 #include "relay/recorder.h"
 
 #define IDLE_POSITION_MS 10000 /* how often an idle position is stored at most */
+#define BACKLOG_MS 1000        /* how much older a transaction may get while more rows are waiting */
 
 typedef struct Producer {
 	State *state;
@@ -206,13 +207,21 @@ send_row(Producer *producer, const FrameRow *row, uint64_t commit_lsn)
 	return GO_ON;
 }
 
+/*
+ * A commit costs two round trips in which nothing is sent. So while rows are waiting a transaction goes on past its time:
+ * the reader of a backlog gains more by the speed than by seeing its first rows early.
+ */
 static bool
 is_due(const Producer *producer)
 {
 	const Settings *settings = producer->state->settings;
 
-	return producer->events >= (uint64_t) settings->transaction_events ||
-		   (producer->events > 0 && clock_ms() - producer->first_ms >= settings->transaction_ms);
+	if (producer->events >= (uint64_t) settings->transaction_events)
+		return true;
+	if (producer->events == 0)
+		return false;
+	const int64_t late_ms = clock_ms() - producer->first_ms - settings->transaction_ms;
+	return late_ms >= BACKLOG_MS || (late_ms >= 0 && queue_bytes(producer->state->queue) == 0);
 }
 
 static Verdict

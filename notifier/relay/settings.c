@@ -35,7 +35,7 @@ const ConfKey settings_keys[] = {
 	NUMBER("topic.replication", replication, "-1", -1, 100, "replication of topics that are created; -1 = the broker's default"),
 	NUMBER("topic.retention_ms", retention_ms, "-1", -1, INT64_MAX, "retention of topics that are created; -1 = for ever"),
 	NUMBER("transaction.events", transaction_events, "50000", 1, 1000000, "a Kafka transaction ends after so many events"),
-	NUMBER("transaction.ms", transaction_ms, "100", 1, 60000, "… or so long after its first one"),
+	NUMBER("transaction.ms", transaction_ms, "100", 1, 60000, "… or so long after its first one; up to a second later while more are waiting"),
 	NUMBER("buffer.kb", buffer_kb, "16384", 256, 1048576, "bytes read ahead of Kafka before PostgreSQL is made to wait"),
 	TEXT("http.listen", listen, "127.0.0.1:9187", "address of /metrics, /healthz, /readyz; empty = none"),
 	{.name = "log.level", .type = CONF_CHOICE, .offset = offsetof(Settings, log_level), .otherwise = "info", .choices = levels,
