@@ -98,6 +98,6 @@ guc_init(void)
 							   GUC_SUPERUSER_ONLY, check_keyring_file, NULL, NULL);
 	DefineCustomEnumVariable("settle.notice_writer", "Who changes the state of notices in this session",
 							 "settle-notifier and the functions for operators set it; by hand nobody should.", &guc_notice_writer,
-							 NOTICE_WRITER_NONE, notice_writers, PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+							 NOTICE_WRITER_NONE, notice_writers, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("settle");
 }

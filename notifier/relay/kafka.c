@@ -13,18 +13,16 @@
 #include "lib/log.h"
 #include "relay/envelope.h"
 #include "relay/kafka.h"
+#include "relay/topics.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define CONFIG_TIMEOUT_MS 2000
 #define COMMIT_TIMEOUT_MS 180000 /* longer than a transaction may last: then the broker has decided */
 #define INIT_TIMEOUT_MS 60000
 #define SLICE_MS 500
 #define LAST_CHANCE_MS 10000 /* how long Kafka may take when the relay has been asked to end */
-#define MESSAGE_OVERHEAD 512 /* of a batch's and record's own bytes, generously */
-#define DEFAULT_MAX_VALUE 1000000
 
-static KafkaResult
-classify(rd_kafka_resp_err_t code)
+KafkaResult
+kafka_classify(rd_kafka_resp_err_t code)
 {
 	switch (code)
 	{
@@ -42,17 +40,17 @@ classify(rd_kafka_resp_err_t code)
 	}
 }
 
-static KafkaResult
-fail(const char *what, rd_kafka_resp_err_t code, const char *text, Err *err)
+KafkaResult
+kafka_fail(const char *what, rd_kafka_resp_err_t code, const char *text, Err *err)
 {
 	(void) err_set(err, "%s: %s (%s)", what, text, rd_kafka_err2name(code));
-	return classify(code);
+	return kafka_classify(code);
 }
 
 static KafkaResult
 fail_error(const char *what, rd_kafka_error_t *error, Err *err)
 {
-	const KafkaResult result = fail(what, rd_kafka_error_code(error), rd_kafka_error_string(error), err);
+	const KafkaResult result = kafka_fail(what, rd_kafka_error_code(error), rd_kafka_error_string(error), err);
 
 	rd_kafka_error_destroy(error);
 	return result;
@@ -159,180 +157,14 @@ make_conf(const State *state, bool producer, Err *err)
 	return NULL;
 }
 
-static KafkaResult
-create_topic(Kafka *kafka, const char *name, int partitions, bool compacted, Err *err)
-{
-	const Settings *settings = kafka->state->settings;
-	char reason[256];
-	char retention[32];
-	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, (int) settings->replication, reason, sizeof(reason));
-	if (topic == NULL)
-	{
-		(void) err_set(err, "topic %s: %s", name, reason);
-		return KAFKA_REFUSED;
-	}
-	snprintf(retention, sizeof(retention), "%lld", (long long) settings->retention_ms);
-	if (compacted)
-		(void) rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
-	else
-		(void) rd_kafka_NewTopic_set_config(topic, "retention.ms", retention);
-
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
-	rd_kafka_CreateTopics(kafka->client, &topic, 1, NULL, queue);
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_TIMEOUT_MS);
-	KafkaResult result = KAFKA_OK;
-	rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-	const char *text = event ? rd_kafka_event_error_string(event) : "no answer";
-	if (event != NULL && code == 0)
-	{
-		size_t count;
-		const rd_kafka_topic_result_t **results =
-			rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-		code = rd_kafka_topic_result_error(results[0]);
-		text = rd_kafka_topic_result_error_string(results[0]);
-	}
-	if (code != 0 && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-	{
-		(void) err_set(err, "cannot create topic %s: %s", name, text ? text : rd_kafka_err2str(code));
-		result = classify(code);
-	}
-	else if (code == 0)
-		log_info("topic created", F_TEXT("topic", name), F_INT("partitions", partitions));
-	if (event != NULL)
-		rd_kafka_event_destroy(event);
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_NewTopic_destroy(topic);
-	return result;
-}
-
-/* KAFKA_OK with *exists = false when the broker does not know the topic. */
-static KafkaResult
-look_up_topic(Kafka *kafka, rd_kafka_topic_t *topic, bool *exists, Err *err)
-{
-	const struct rd_kafka_metadata *metadata;
-	const rd_kafka_resp_err_t code = rd_kafka_metadata(kafka->client, 0, topic, &metadata, CALL_TIMEOUT_MS);
-
-	if (code != 0)
-		return fail(rd_kafka_topic_name(topic), code, rd_kafka_err2str(code), err);
-	const rd_kafka_resp_err_t topic_code = metadata->topic_cnt > 0 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-	*exists = topic_code == 0 && metadata->topics[0].partition_cnt > 0;
-	rd_kafka_metadata_destroy(metadata);
-	if (!*exists && topic_code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && topic_code != RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC &&
-		topic_code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && topic_code != 0)
-		return fail(rd_kafka_topic_name(topic), topic_code, rd_kafka_err2str(topic_code), err);
-	return KAFKA_OK;
-}
-
-static KafkaResult
-open_topic(Kafka *kafka, const char *name, int partitions, bool compacted, rd_kafka_topic_t **topic, Err *err)
-{
-	const int64_t give_up = clock_ms() + CALL_TIMEOUT_MS;
-	bool created = false;
-
-	*topic = rd_kafka_topic_new(kafka->client, name, NULL);
-	for (;;)
-	{
-		bool exists;
-		KafkaResult result = look_up_topic(kafka, *topic, &exists, err);
-
-		if (result != KAFKA_OK || exists)
-			return result;
-		if (!kafka->state->settings->create_topics)
-		{
-			(void) err_set(err, "topic %s does not exist; create it, or set topic.create = on", name);
-			return KAFKA_REFUSED;
-		}
-		if (!created)
-			result = create_topic(kafka, name, partitions, compacted, err);
-		if (result != KAFKA_OK)
-			return result;
-		created = true;
-		if (clock_ms() > give_up)
-		{
-			(void) err_set(err, "topic %s has no leader after %d s", name, CALL_TIMEOUT_MS / 1000);
-			return KAFKA_BROKEN;
-		}
-		rd_kafka_poll(kafka->client, 100);
-	}
-}
-
-static size_t
-configured_number(rd_kafka_t *client, const char *name, size_t otherwise)
+size_t
+kafka_configured_number(rd_kafka_t *client, const char *name, size_t otherwise)
 {
 	char text[32];
 	size_t size = sizeof(text);
 
 	return rd_kafka_conf_get(rd_kafka_conf(client), name, text, &size) == RD_KAFKA_CONF_OK ? (size_t) strtoull(text, NULL, 10)
 																						   : otherwise;
-}
-
-static size_t
-smallest_max_value(const rd_kafka_DescribeConfigs_result_t *result, size_t max_value)
-{
-	size_t resources, entries;
-	const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(result, &resources);
-
-	for (size_t r = 0; r < resources; r++)
-	{
-		const rd_kafka_ConfigEntry_t **entry = rd_kafka_ConfigResource_configs(found[r], &entries);
-
-		for (size_t i = 0; entry != NULL && i < entries; i++)
-		{
-			const char *value = rd_kafka_ConfigEntry_value(entry[i]);
-
-			if (strcmp(rd_kafka_ConfigEntry_name(entry[i]), "max.message.bytes") == 0 && value != NULL &&
-				strtoull(value, NULL, 10) < max_value)
-				max_value = (size_t) strtoull(value, NULL, 10);
-		}
-	}
-	return max_value;
-}
-
-/*
- * The smallest limit of the topics of events, and the client's own. Brokers that do not say theirs refuse what is too
- * large; among them are those that have no controller to ask, so they are not waited for long.
- */
-static void
-find_max_value(Kafka *kafka)
-{
-	const Settings *settings = kafka->state->settings;
-	rd_kafka_ConfigResource_t *topics[] = {rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_bills),
-										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_runs),
-										   rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, settings->topic_dead_letter)};
-	const size_t count = settings->poison == POISON_DEAD_LETTER ? 3 : 2;
-	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(kafka->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(kafka->client);
-
-	kafka->max_value = configured_number(kafka->client, "message.max.bytes", DEFAULT_MAX_VALUE);
-	(void) rd_kafka_AdminOptions_set_request_timeout(options, CONFIG_TIMEOUT_MS, NULL, 0);
-	rd_kafka_DescribeConfigs(kafka->client, topics, count, options, queue);
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CONFIG_TIMEOUT_MS);
-	if (event != NULL && rd_kafka_event_error(event) == 0)
-		kafka->max_value = smallest_max_value(rd_kafka_event_DescribeConfigs_result(event), kafka->max_value);
-	kafka->max_batch = kafka->max_value;
-	kafka->max_value -= kafka->max_value > MESSAGE_OVERHEAD ? MESSAGE_OVERHEAD : 0;
-	if (event != NULL)
-		rd_kafka_event_destroy(event);
-	rd_kafka_queue_destroy(queue);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_ConfigResource_destroy_array(topics, 3);
-}
-
-static KafkaResult
-open_topics(Kafka *kafka, Err *err)
-{
-	const Settings *settings = kafka->state->settings;
-	KafkaResult result = open_topic(kafka, settings->topic_bills, (int) settings->partitions, false, &kafka->bills, err);
-
-	if (result == KAFKA_OK)
-		result = open_topic(kafka, settings->topic_runs, 1, false, &kafka->runs, err);
-	if (result == KAFKA_OK)
-		result = open_topic(kafka, settings->topic_position, 1, true, &kafka->positions, err);
-	if (result == KAFKA_OK && settings->poison == POISON_DEAD_LETTER)
-		result = open_topic(kafka, settings->topic_dead_letter, 1, false, &kafka->dead_letters, err);
-	if (result == KAFKA_OK)
-		find_max_value(kafka);
-	return result;
 }
 
 static KafkaResult
@@ -348,7 +180,10 @@ open_client(State *state, size_t max_batch, Kafka **opened, Err *err)
 	{
 		snprintf(reason, sizeof(reason), "%zu", max_batch);
 		if (!set(conf, "batch.size", reason, err))
+		{
+			rd_kafka_conf_destroy(conf);
 			return KAFKA_REFUSED;
+		}
 	}
 	Kafka *kafka = calloc(1, sizeof(Kafka));
 	kafka->state = state;
@@ -362,7 +197,7 @@ open_client(State *state, size_t max_batch, Kafka **opened, Err *err)
 		(void) err_set(err, "cannot make a Kafka producer: %s", reason);
 		return KAFKA_REFUSED;
 	}
-	const KafkaResult result = open_topics(kafka, err);
+	const KafkaResult result = topics_open(kafka, err);
 	if (result != KAFKA_OK)
 		kafka_close(kafka);
 	else
@@ -377,7 +212,7 @@ kafka_open(State *state, Kafka **opened, Err *err)
 	Kafka *kafka = *opened;
 
 	/* A topic's limit holds for a batch, not for an event; a producer learns its own only when it is made. */
-	if (result == KAFKA_OK && kafka->max_batch < configured_number(kafka->client, "batch.size", 0))
+	if (result == KAFKA_OK && kafka->max_batch < kafka_configured_number(kafka->client, "batch.size", 0))
 	{
 		const size_t max_batch = kafka->max_batch;
 		kafka_close(kafka);
@@ -440,18 +275,19 @@ scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const ch
 		const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || message->offset + 1 >= to;
 		if (message->err == 0 && message->key_len == strlen(key) && memcmp(message->key, key, message->key_len) == 0)
 		{
-			*found = position_parse(message->payload, message->len, position);
-			if (!*found)
+			/* A record without value is an operator's way to forget the position. */
+			*found = message->payload != NULL && position_parse(message->payload, message->len, position);
+			if (!*found && message->payload != NULL)
 			{
-				(void) err_set(err, "the record at offset %lld of %s is not a position of this release; see the manual",
+				(void) err_set(err, "the record at offset %lld of %s is not a position of this release; see the manual, \"a gap\"",
 							   (long long) message->offset, topic);
 				rd_kafka_message_destroy(message);
 				return KAFKA_REFUSED;
 			}
 		}
-		else if (message->err != 0 && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && classify(message->err) == KAFKA_REFUSED)
+		else if (message->err != 0 && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && kafka_classify(message->err) == KAFKA_REFUSED)
 		{
-			const KafkaResult result = fail(topic, message->err, rd_kafka_message_errstr(message), err);
+			const KafkaResult result = kafka_fail(topic, message->err, rd_kafka_message_errstr(message), err);
 			rd_kafka_message_destroy(message);
 			return result;
 		}
@@ -497,7 +333,7 @@ kafka_read_position(Kafka *kafka, const char *key, Position *position, bool *fou
 	if (consumer == NULL)
 		return KAFKA_REFUSED;
 	const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer, topic, 0, &low, &high, CALL_TIMEOUT_MS);
-	KafkaResult result = code == 0 ? KAFKA_OK : fail(topic, code, rd_kafka_err2str(code), err);
+	KafkaResult result = code == 0 ? KAFKA_OK : kafka_fail(topic, code, rd_kafka_err2str(code), err);
 	for (int64_t step = 200; result == KAFKA_OK && !*found && high > low; step *= 8)
 	{
 		const int64_t from = high - step > low ? high - step : low;

@@ -28,6 +28,13 @@ typedef struct Kafka {
 	char failed_delivery[256]; /* the first delivery that failed; empty = none */
 } Kafka;
 
+/* Whether an error may go away; with words for the log. */
+KafkaResult kafka_classify(rd_kafka_resp_err_t code);
+KafkaResult kafka_fail(const char *what, rd_kafka_resp_err_t code, const char *text, Err *err);
+
+/* A number among the client's settings. */
+size_t kafka_configured_number(rd_kafka_t *client, const char *name, size_t otherwise);
+
 KafkaResult kafka_open(State *state, Kafka **kafka, Err *err) MUST_CHECK;
 /* Ends without waiting: what is not committed is gone. */
 void kafka_close(Kafka *kafka);

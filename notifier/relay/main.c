@@ -180,7 +180,7 @@ begin_streaming(Relay *relay)
 	relay->stream.epoch = atomic_load(&state->wanted_epoch);
 	relay->stream.eager = relay->once;
 	Item *item = malloc(sizeof(Item));
-	*item = (Item){.kind = ITEM_START, .epoch = relay->stream.epoch};
+	*item = (Item){.kind = ITEM_START, .epoch = relay->stream.epoch, .lsn = relay->stream.sent_flush};
 	queue_push(state->queue, item, sizeof(Item));
 	uv_poll_init(&relay->loop, &relay->poll, PQsocket(relay->stream.connection));
 	relay->poll.data = relay;

@@ -301,6 +301,9 @@ take_item(Producer *producer, const Item *item)
 		/* The stream begins anew: what the old one brought is right, and what comes again will be left out. */
 		producer->started = true;
 		producer->inside = false;
+		/* Without a stored position it is the slot's: the first one stored may be of half a transaction. */
+		if (producer->position.restart_lsn < item->lsn)
+			producer->position.restart_lsn = item->lsn;
 		return commit(producer);
 	}
 	if (!producer->started || item->epoch != producer->epoch)

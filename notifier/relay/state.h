@@ -45,7 +45,7 @@ typedef enum ItemKind { ITEM_START, ITEM_FRAME, ITEM_IDLE, ITEM_FLUSH } ItemKind
 typedef struct Item {
 	ItemKind kind;
 	uint64_t epoch; /* of the stream it belongs to */
-	uint64_t lsn;   /* ITEM_IDLE: nothing of ours lies before it */
+	uint64_t lsn;   /* ITEM_IDLE, ITEM_FLUSH: nothing of ours lies before it; ITEM_START: where the stream begins */
 	char *frame;    /* ITEM_FRAME: libpq's memory */
 	const char *data;
 	size_t size;

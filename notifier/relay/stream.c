@@ -335,9 +335,9 @@ check_position(Stream *stream, const Position *stored, Ending *ending, Err *err)
 	{
 		lsn_print(stream->slot_lsn, slot_lsn, sizeof(slot_lsn));
 		lsn_print(stored->restart_lsn, stored_lsn, sizeof(stored_lsn));
-		(void) err_set(err, "slot \"%s\" stands at %s, but events are in Kafka only up to %s: it was made anew or moved, and what"
-							" lies between may be missing; see the manual, \"a gap\"",
-					   stream->state->settings->slot, slot_lsn, stored_lsn);
+		(void) err_set(err, "slot \"%s\" stands at %s, but events are in Kafka only up to %s, says the position of %s: it was made"
+							" anew or moved, and what lies between may be missing; see the manual, \"a gap\"",
+					   stream->state->settings->slot, slot_lsn, stored_lsn, stream->state->position_key);
 		return refuse(ending, END_GAP);
 	}
 	/* Another relay may have been here since we asked. */

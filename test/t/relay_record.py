@@ -10,9 +10,11 @@ is built with sanitizers: a leak or a fault in memory is a wrong exit status her
 import collections
 import json
 import signal
+import subprocess
 import sys
 import time
 
+from kafka import BrokerError
 from relaying import SANITIZED_RELAY, SLOT, Relaying, read_options
 from server import SqlError
 
@@ -56,12 +58,28 @@ class Record(Relaying):
         self.reason = rows[-1][2]
         return [f"{period} {pruned}" for period, pruned, _ in rows]
 
+    def kill_in_first_transaction(self, name):
+        """The first position that is stored is of half a transaction; what restarts must find its way from it."""
+        relay = self.start(transaction_events="10")
+        self.wait_until(f"{name}: a first position", lambda: self.positions(), 30, relay)
+        self.end(relay, signal.SIGKILL)
+        position = self.positions()[0]
+        self.tests.equal(position["restart_lsn"], self.slot("confirmed_flush_lsn"), f"{name}: the first position begins at the slot's")
+        self.tests.equal(position["next_ordinal"], 10, f"{name}: and holds a part of a transaction")
+
+    def positions(self):
+        try:
+            return [json.loads(record.value) for record in self.broker.records(f"{self.prefix}.position")]
+        except BrokerError:
+            return []
+
     # ---- scenarios --------------------------------------------------------------------------------------------------
 
     def test_1_counts_are_exact(self):
         name = "counts"
         self.sql("SELECT settle_relay_setup()")
         self.settle("2024-05")
+        self.kill_in_first_transaction(name)
         for _ in range(self.options.points):
             relay = self.start()
             time.sleep(self.random.uniform(0.05, 1.5))
@@ -170,6 +188,24 @@ class Record(Relaying):
         extra = {event for event in events if event.startswith("bill/2024-06/") and event.endswith("/1")}
         self.tests.equal(len(extra), int(self.sql("SELECT count(*) FROM settle.account")), f"{name}: what it waited for is in Kafka")
         self.tests.equal(self.sql("SELECT state FROM settle_verify('2024-05') WHERE promise = 'events'"), "note", f"{name}: the proof says so")
+
+    def test_6_position_forgotten(self):
+        """A slot that was made anew: the relay refuses, until an operator lets it forget its position, as the manual says."""
+        name = "gap"
+        self.sql(f"SELECT pg_drop_replication_slot('{SLOT}')")
+        self.settle("2024-09")
+        self.sql("SELECT settle_relay_setup()")
+        self.refuses(name, 5, 'it was made anew or moved')
+        key = self.sql("SELECT system_identifier FROM pg_control_system()") + f"/month/{SLOT}"
+        self.tests.check(key in self.log_of(self.relays[-1]), f"{name}: the key of the position is told", self.log_of(self.relays[-1])[-400:])
+        subprocess.run(["kcat", "-P", "-Z", "-K", "\t", "-b", self.broker.address, "-t", f"{self.prefix}.position", "-p", "0"],
+                       input=f"{key}\t".encode(), check=True)
+        count = int(self.sql("SELECT settle_republish('2024-09')"))
+        self.drain(name)
+        seen = self.times()
+        september = self.sql("SELECT event_id FROM settle.outbox WHERE period = '2024-09-01'").splitlines()
+        self.tests.equal((count, len(september)), (len(september), sum(seen.get(event) == (1, 1) for event in september)), f"{name}: the month is there, once")
+        self.tests.equal(self.sql("SELECT events FROM settle.relay_progress WHERE period = '2024-09-01'"), str(count), f"{name}: and counted")
 
     def run(self):
         try:
