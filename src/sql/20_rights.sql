@@ -40,13 +40,13 @@ BEGIN ATOMIC
 		-- called by settle_ingest() in the name of its caller
 		'move_staged', 'ingest_claim', 'ingest_finish']) AS name
 	UNION ALL
-	SELECT 'settle_notifier', 'pg_class'::regclass, name, privileges
-	FROM (VALUES ('notice', 'SELECT, INSERT, UPDATE'), ('notice_attempt', 'SELECT, INSERT'), ('dead_letter', 'SELECT, INSERT, UPDATE'),
-		('contact', 'SELECT'), ('suppression', 'SELECT, INSERT'), ('notice_pause', 'SELECT'), ('run', 'SELECT'), ('bill', 'SELECT'),
-		('notice_id', 'USAGE')) AS n (name, privileges)
+	SELECT 'settle_notifier', 'pg_class'::regclass, name, 'SELECT'
+	FROM unnest(ARRAY['contact', 'notice', 'notice_pause']) AS name
+	UNION ALL
+	SELECT 'settle_notifier', 'pg_class'::regclass, 'dead_letter', 'SELECT, INSERT, UPDATE'
 	UNION ALL
 	SELECT 'settle_notifier', 'pg_proc'::regclass, name, 'EXECUTE'
-	FROM unnest(ARRAY['due_at', 'effective_time_zone', 'leaf_name', 'is_attached']) AS name
+	FROM unnest(ARRAY['notice_ingest', 'notice_claim', 'notice_record', 'notice_sweep', 'notice_own']) AS name
 	UNION ALL
 	SELECT 'settle_relay', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['relay_record', 'relay_refuse']) AS name

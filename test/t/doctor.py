@@ -20,7 +20,7 @@ BAD = {
     "max_worker_processes": 1,
     "max_connections": 10,
     "autovacuum_max_workers": 1,
-    "max_locks_per_transaction": 10,
+    "max_locks_per_transaction": 26,
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "track_counts": "off",
