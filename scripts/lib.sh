@@ -91,6 +91,7 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
 	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
 	pkg-config --exists inih 2>/dev/null || say libinih-dev
+	pkg-config --exists jansson 2>/dev/null || say libjansson-dev
 	command -v kcat >/dev/null || say kcat
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps
@@ -181,7 +182,7 @@ trap 'exit 143' TERM HUP
 copy_tree() {
 	mkdir -p "$1"
 	tar -C "$root" --exclude=./.git --exclude=./out --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='*.d' \
-		--exclude=./bench/build --exclude=./bench/generate --exclude=./bench/producer --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./notifier/settle-devbroker --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
+		--exclude=./bench/build --exclude=./bench/generate --exclude=./bench/producer --exclude=./notifier/build --exclude=./notifier/settle-relay --exclude=./notifier/settle-devbroker --exclude=./notifier/settle-notifier --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./settle--1.0.sql \
 		--exclude=./results --exclude=./output_iso --exclude='./regression.*' -cf - . | tar -C "$1" -xf -
 }
 
