@@ -16,6 +16,7 @@ static const TemplateName names[] = {
 	[NAME_MONTH] = {"month", TEMPLATE_VALUE, .about = "the month in words: 2024년 5월, May 2024"},
 	[NAME_REVISION] = {"revision", TEMPLATE_VALUE, .about = "0 for the month's first bill"},
 
+	[NAME_REVISED] = {"revised", TEMPLATE_FLAG, .about = "it replaces an earlier bill of the month: the revision is not 0"},
 	[NAME_PAY_URL] = {"pay_url", TEMPLATE_OPTIONAL, .about = "where to pay (setting notice.pay_url)"},
 	[NAME_CURRENCY] = {"currency", TEMPLATE_VALUE, .about = "ISO 4217 code"},
 	[NAME_TOTAL] = {"total", TEMPLATE_VALUE, .about = "what is due: 12,340원, ₩12,340, $9.99"},
