@@ -91,6 +91,7 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	pkg-config --exists libuv 2>/dev/null || say libuv1-dev
 	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
 	pkg-config --exists inih 2>/dev/null || say libinih-dev
+	pkg-config --exists jansson 2>/dev/null || say libjansson-dev
 	command -v kcat >/dev/null || say kcat
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps
