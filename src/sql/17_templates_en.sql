@@ -15,7 +15,7 @@ SELECT k.id, k.kind, 'email', 'en', 0, NULL, NULL,
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="supported-color-schemes" content="light dark">
-<title>Your bill for {{month}}</title>
+<title>Your {{#revised}}corrected {{/revised}}bill for {{month}}</title>
 <style>
 @media (prefers-color-scheme: dark) {
 .page { background: #101214 !important } .card { background: #1b1e22 !important }
@@ -30,12 +30,12 @@ SELECT k.id, k.kind, 'email', 'en', 0, NULL, NULL,
 <tr><td align="center" style="padding:24px 12px">
 <table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px;background:#ffffff;border-radius:12px">
 <tr><td class="dim" style="padding:28px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:14px;line-height:20px;color:#5f6873">{{company}}</td></tr>
-<tr><td class="ink" style="padding:4px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:22px;line-height:30px;font-weight:bold;color:#1a1d21">Your bill for {{month}}</td></tr>
+<tr><td class="ink" style="padding:4px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:22px;line-height:30px;font-weight:bold;color:#1a1d21">Your {{#revised}}corrected {{/revised}}bill for {{month}}</td></tr>
 {{#customer_name}}
 <tr><td class="ink" style="padding:16px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:24px;color:#1a1d21">Dear {{customer_name}},</td></tr>
 {{/customer_name}}
 {{#revised}}
-<tr><td class="ink" style="padding:16px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:24px;color:#1a1d21">This bill corrects the one we sent you before for {{month}}. Please disregard the earlier bill and pay the amount below only.</td></tr>
+<tr><td class="ink" style="padding:16px 28px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:24px;color:#1a1d21">This bill corrects the one we sent you before for {{month}}. Please disregard the earlier bill: only the amount below is due.</td></tr>
 {{/revised}}
 <tr><td style="padding:20px 28px 0">
 <table role="presentation" class="band" width="100%" cellpadding="0" cellspacing="0" border="0" style="background:#f6f8fa;border-radius:8px">
@@ -58,12 +58,12 @@ SELECT k.id, k.kind, 'email', 'en', 0, NULL, NULL,
 {{#lines}}
 {{#group}}
 <tr>
-<td class="ink" style="padding:18px 8px 6px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:22px;font-weight:bold;color:#1a1d21">{{#in_recurring}}Monthly charges{{/in_recurring}}{{#in_usage}}Usage{{/in_usage}}{{#in_one_off}}One-off charges and credits{{/in_one_off}}{{#in_discount}}Discounts{{/in_discount}}{{#in_tax}}Tax{{/in_tax}}{{#in_other}}Other{{/in_other}}</td>
-<td class="ink" align="right" style="padding:18px 0 6px;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:22px;font-weight:bold;white-space:nowrap;color:#1a1d21">{{#in_recurring}}{{#recurring}}{{recurring}}{{/recurring}}{{/in_recurring}}{{#in_usage}}{{#usage}}{{usage}}{{/usage}}{{/in_usage}}{{#in_one_off}}{{#one_off}}{{one_off}}{{/one_off}}{{/in_one_off}}{{#in_discount}}{{#discount}}{{discount}}{{/discount}}{{/in_discount}}{{#in_tax}}{{#tax}}{{tax}}{{/tax}}{{/in_tax}}</td>
+<td class="ink" valign="top" style="padding:18px 8px 6px 0;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:22px;font-weight:bold;color:#1a1d21">{{#in_recurring}}Monthly charges{{/in_recurring}}{{#in_usage}}Usage{{/in_usage}}{{#in_one_off}}One-off charges and credits{{/in_one_off}}{{#in_discount}}Discounts{{/in_discount}}{{#in_tax}}Tax{{/in_tax}}{{#in_other}}Other{{/in_other}}</td>
+<td class="ink" align="right" valign="top" style="padding:18px 0 6px;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:22px;font-weight:bold;white-space:nowrap;color:#1a1d21">{{#in_recurring}}{{#recurring}}{{recurring}}{{/recurring}}{{/in_recurring}}{{#in_usage}}{{#usage}}{{usage}}{{/usage}}{{/in_usage}}{{#in_one_off}}{{#one_off}}{{one_off}}{{/one_off}}{{/in_one_off}}{{#in_discount}}{{#discount}}{{discount}}{{/discount}}{{/in_discount}}{{#in_tax}}{{#tax}}{{tax}}{{/tax}}{{/in_tax}}</td>
 </tr>
 {{/group}}
 <tr>
-<td class="ink rule" style="padding:8px 8px 8px 0;border-top:1px solid #e4e7eb;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:14px;line-height:20px;word-break:break-word;color:#1a1d21">{{#name}}{{name}}{{/name}}{{#is_rounding}}Rounding{{/is_rounding}}{{#is_carried}}Credit from earlier months{{/is_carried}}{{#is_arrears}}Unpaid from earlier months{{/is_arrears}}{{#is_credit_forward}}Credit carried to next month{{/is_credit_forward}}{{#is_minimum}} – minimum charge{{/is_minimum}}{{#is_maximum}} – maximum charge applied{{/is_maximum}}{{#in_usage}}{{#quantity}}<br><span class="dim" style="font-size:13px;color:#5f6873">{{quantity}}</span>{{/quantity}}{{/in_usage}}{{#several}}{{#quantity}}<br><span class="dim" style="font-size:13px;color:#5f6873">Quantity {{quantity}}</span>{{/quantity}}{{/several}}{{#part_month}}{{#days}}<br><span class="dim" style="font-size:13px;color:#5f6873">{{days}} days</span>{{/days}}{{/part_month}}</td>
+<td class="ink rule" style="padding:8px 8px 8px 0;border-top:1px solid #e4e7eb;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:14px;line-height:20px;overflow-wrap:break-word;color:#1a1d21">{{#name}}{{name}}{{/name}}{{#is_rounding}}Rounding{{/is_rounding}}{{#is_carried}}Credit from earlier months{{/is_carried}}{{#is_arrears}}Unpaid from earlier months{{/is_arrears}}{{#is_credit_forward}}Credit carried to next month{{/is_credit_forward}}{{#is_minimum}} – minimum charge{{/is_minimum}}{{#is_maximum}} – maximum charge applied{{/is_maximum}}{{#in_usage}}{{#quantity}}<br><span class="dim" style="font-size:13px;color:#5f6873">{{quantity}}</span>{{/quantity}}{{/in_usage}}{{#several}}{{#quantity}}<br><span class="dim" style="font-size:13px;color:#5f6873">Quantity {{quantity}}</span>{{/quantity}}{{/several}}{{#part_month}}{{#days}}<br><span class="dim" style="font-size:13px;color:#5f6873">{{days}} days</span>{{/days}}{{/part_month}}</td>
 <td class="rule {{#negative}}less{{/negative}}{{^negative}}ink{{/negative}}" align="right" valign="top" style="padding:8px 0;border-top:1px solid #e4e7eb;font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:14px;line-height:20px;white-space:nowrap;{{#negative}}color:#0b7a3e{{/negative}}{{^negative}}color:#1a1d21{{/negative}}">{{#is_included_tax}}included{{/is_included_tax}}{{^is_included_tax}}{{amount}}{{/is_included_tax}}</td>
 </tr>
 {{/lines}}
@@ -83,14 +83,14 @@ SELECT k.id, k.kind, 'email', 'en', 0, NULL, NULL,
 </body>
 </html>$bill_html$,
 	$bill_text${{company}}
-Your bill for {{month}}
+Your {{#revised}}corrected {{/revised}}bill for {{month}}
 
 {{#customer_name}}
 Dear {{customer_name}},
 
 {{/customer_name}}
 {{#revised}}
-This bill corrects the one we sent you before for {{month}}. Please disregard the earlier bill and pay the amount below only.
+This bill corrects the one we sent you before for {{month}}. Please disregard the earlier bill: only the amount below is due.
 
 {{/revised}}
 Amount due: {{total}}
