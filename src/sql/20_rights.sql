@@ -51,13 +51,19 @@ BEGIN ATOMIC
 	SELECT 'settle_relay', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['relay_record', 'relay_refuse']) AS name
 	UNION ALL
+	SELECT 'settle_notifier', 'pg_class'::regclass, name, 'SELECT'
+	FROM unnest(ARRAY['template', 'template_retirement']) AS name
+	UNION ALL
+	SELECT 'settle_notifier', 'pg_proc'::regclass, name, 'EXECUTE'
+	FROM unnest(ARRAY['template_for']) AS name
+	UNION ALL
 	SELECT 'settle_reader', 'pg_proc'::regclass, name, 'EXECUTE'
 	FROM unnest(ARRAY['settle_preview', 'settle_quote', 'settle_bucket', 'settle_verify', 'settle_doctor', 'settle_run_log',
 		-- called by these, by views and by settle_ingest() in the name of their caller
 		'parse_period', 'effective_time_zone', 'leaf_name', 'layout', 'leaf_faults', 'bucket_count', 'is_attached', 'month_is_open',
 		'months_of', 'check_staging', 'staging_query', 'staging_number', 'try_bigint', 'try_timestamptz', 'bucket', 'reasons',
 		'group_size', 'run_group_size', 'own_locks', 'has_live_run', 'run_is_alive', 'sum_totals', 'add_totals', 'usage_digest',
-		'sender_lag', 'mask', 'normal_form', 'is_time_zone', 'notice_steps', 'due_at',
+		'sender_lag', 'mask', 'normal_form', 'is_time_zone', 'notice_steps', 'due_at', 'template_for', 'template_fault', 'template_names',
 		-- called by settle_doctor(), which looks with the eyes of its caller
 		'library', 'members', 'rights', 'doctor_setting', 'doctor_list', 'doctor_list_with', 'doctor_alter', 'doctor_table',
 		'doctor_server', 'doctor_setup', 'doctor_rights', 'doctor_time_zone', 'doctor_months', 'doctor_capacity', 'doctor_preload',
@@ -148,7 +154,8 @@ END $$;
 COMMENT ON FUNCTION settle.grant_rights() IS 'grants the roles of settle what settle.rights() says, on the objects of the extension; can be repeated';
 
 -- PUBLIC has nothing, whatever ALTER DEFAULT PRIVILEGES gave it. Types need no revoke: without USAGE on the schema they
--- cannot be named. Every plain table, and the sequence of every identity column, holds user data and is dumped.
+-- cannot be named. Every plain table, and the sequence of every identity column, holds user data and is dumped; only the
+-- templates that come with settle are made by this script.
 REVOKE ALL ON SCHEMA settle FROM PUBLIC;
 
 DO $$
@@ -165,7 +172,7 @@ BEGIN
 	LOOP
 		EXECUTE format('REVOKE ALL ON %s%s FROM PUBLIC', CASE member.relkind WHEN 'S' THEN 'SEQUENCE ' END, member.name);
 		IF member.relkind IN ('r', 'S') THEN
-			PERFORM pg_extension_config_dump(member.oid, '');
+			PERFORM pg_extension_config_dump(member.oid, CASE member.name WHEN 'settle.template'::regclass THEN 'WHERE version > 0' ELSE '' END);
 		END IF;
 	END LOOP;
 END $$;

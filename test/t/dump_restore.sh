@@ -70,6 +70,7 @@ INSERT INTO settle.subscription (account_id, subscription_id, product_id, starte
 INSERT INTO settle.discount_grant (account_id, grant_id, discount_id) SELECT n, 1, 1 FROM generate_series(1, 50) AS n;
 INSERT INTO settle.contact (account_id, email_sealed, email_masked) SELECT n, '\x0102', 'a***@example.com' FROM generate_series(1, 200) AS n;
 INSERT INTO settle.adjustment VALUES (3, 1, -500, '2024-04-01', NULL, 'goodwill');
+SELECT settle_template_save('bill', 'sms', 'ko', text => '{{total}}'), settle_template_retire('void', 'sms', 'ko', 0, 'none wanted');
 INSERT INTO settle.command (command_id, verb, arguments) VALUES ('00000000-0000-0000-0000-000000000001', 'none', '{}');
 CREATE TABLE staged (account_id text, metric text, occurred_at timestamptz, quantity text, event_id text);
 INSERT INTO staged SELECT n, 'data_mb', timestamptz '2024-04-10 00:00+00' + n % 40 * interval '1 day', n, 'e' || n FROM generate_series(1, 200) AS n;
