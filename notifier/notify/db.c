@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/pg.h"
 #include "notify/db.h"
 
 #define OID_INT8 20
@@ -18,20 +19,12 @@
 #define OID_INTERVAL 1186
 #define ARRAY_HEADER 20
 
-/* An answer that does not come must not keep a thread for ever. */
+#define ANSWER_TIMEOUT_MS 70000
+
+/* The server gives up before we do. */
 #define SESSION "SET statement_timeout = '60s'; SET lock_timeout = '30s'; SET client_min_messages = warning; SET timezone = 'UTC'"
 
 /* ---- connection --------------------------------------------------------------------------------------------------- */
-
-static bool
-fail(Db *db, const char *what, Err *err)
-{
-	char text[400];
-
-	snprintf(text, sizeof(text), "%s", PQerrorMessage(db->connection));
-	text[strcspn(text, "\n")] = '\0';
-	return err_set(err, "%s: %s", what, text);
-}
 
 bool
 db_ready(Db *db, Err *err)
@@ -45,7 +38,8 @@ db_ready(Db *db, Err *err)
 	db->connection = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(db->connection) == CONNECTION_OK && db_run(db, SESSION, err))
 		return true;
-	(void) fail(db, "cannot connect to PostgreSQL", err);
+	if (PQstatus(db->connection) != CONNECTION_OK)
+		(void) pg_error(err, "cannot connect to PostgreSQL", db->connection);
 	db_close(db);
 	return false;
 }
@@ -57,14 +51,30 @@ db_close(Db *db)
 	db->connection = NULL;
 }
 
+/* NULL with the reason when it was not done. */
+static PGresult *
+finish(Db *db, bool sent, Err *err)
+{
+	PGresult *result = sent ? pg_answer(db->connection, ANSWER_TIMEOUT_MS, NULL, err) : NULL;
+	const ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+		return result;
+	if (!sent || result != NULL)
+		(void) pg_error(err, "PostgreSQL", db->connection);
+	PQclear(result);
+	return NULL;
+}
+
 bool
 db_run(Db *db, const char *statement, Err *err)
 {
-	PGresult *result = PQexec(db->connection, statement);
-	const bool done = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+	PGresult *result = finish(db, PQsendQuery(db->connection, statement), err);
+
+	const bool done = result != NULL;
 
 	PQclear(result);
-	return done ? true : fail(db, "PostgreSQL", err);
+	return done;
 }
 
 PGresult *
@@ -80,12 +90,7 @@ db_execute(Db *db, const char *statement, const DbParams *params, Err *err)
 		lengths[i] = (int) params->values[i].len;
 		formats[i] = 1;
 	}
-	PGresult *result = PQexecParams(db->connection, statement, params->count, params->types, values, lengths, formats, 0);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
-		return result;
-	PQclear(result);
-	(void) fail(db, "PostgreSQL", err);
-	return NULL;
+	return finish(db, PQsendQueryParams(db->connection, statement, params->count, params->types, values, lengths, formats, 0), err);
 }
 
 int64_t

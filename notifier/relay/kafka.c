@@ -128,7 +128,7 @@ set_defaults(rd_kafka_conf_t *conf, Err *err)
 }
 
 static bool
-set_promises(const State *state, rd_kafka_conf_t *conf, Err *err)
+set_promises(const State *state, const Identity *identity, rd_kafka_conf_t *conf, Err *err)
 {
 	/* Topics that a broker makes unasked have the broker's partitions and are not compacted. */
 	if (!set(conf, "enable.idempotence", "true", err) || !set(conf, "acks", "all", err) ||
@@ -137,19 +137,20 @@ set_promises(const State *state, rd_kafka_conf_t *conf, Err *err)
 		return false;
 	if (state->settings->delivery == AT_LEAST_ONCE)
 		return set(conf, "message.timeout.ms", "0", err);
-	return set(conf, "transactional.id", state->position_key, err);
+	return set(conf, "transactional.id", identity->position_key, err);
 }
 
 static rd_kafka_conf_t *
-make_conf(const State *state, bool producer, Err *err)
+make_conf(const State *state, const Identity *identity, Err *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	const bool producer = identity != NULL;
 	bool made = !producer || set_defaults(conf, err);
 
 	for (size_t i = 0; made && i < state->kafka_count; i++)
 		made = set(conf, state->kafka[i].name, state->kafka[i].value, err);
 	if (made && producer)
-		made = set_promises(state, conf, err);
+		made = set_promises(state, identity, conf, err);
 	rd_kafka_conf_set_log_cb(conf, write_log);
 	if (made)
 		return conf;
@@ -168,10 +169,10 @@ kafka_configured_number(rd_kafka_t *client, const char *name, size_t otherwise)
 }
 
 static KafkaResult
-open_client(State *state, size_t max_batch, Kafka **opened, Err *err)
+open_client(State *state, const Identity *identity, size_t max_batch, Kafka **opened, Err *err)
 {
 	char reason[256];
-	rd_kafka_conf_t *conf = make_conf(state, true, err);
+	rd_kafka_conf_t *conf = make_conf(state, identity, err);
 
 	*opened = NULL;
 	if (conf == NULL)
@@ -206,9 +207,9 @@ open_client(State *state, size_t max_batch, Kafka **opened, Err *err)
 }
 
 KafkaResult
-kafka_open(State *state, Kafka **opened, Err *err)
+kafka_open(State *state, const Identity *identity, Kafka **opened, Err *err)
 {
-	KafkaResult result = open_client(state, 0, opened, err);
+	KafkaResult result = open_client(state, identity, 0, opened, err);
 	Kafka *kafka = *opened;
 
 	/* A topic's limit holds for a batch, not for an event; a producer learns its own only when it is made. */
@@ -216,7 +217,7 @@ kafka_open(State *state, Kafka **opened, Err *err)
 	{
 		const size_t max_batch = kafka->max_batch;
 		kafka_close(kafka);
-		result = open_client(state, max_batch, opened, err);
+		result = open_client(state, identity, max_batch, opened, err);
 		kafka = *opened;
 	}
 	if (result == KAFKA_OK && state->settings->delivery == EXACTLY_ONCE)
@@ -248,9 +249,9 @@ kafka_close(Kafka *kafka)
 
 /* ---- position --------------------------------------------------------------------------------------------------- */
 
-/* Reads [from, to) of partition 0; keeps the last value under the key. */
+/* Reads [from, to) of partition 0; keeps the last value under the key, if there is a record of it (*seen). */
 static KafkaResult
-scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const char *key, Position *position, bool *found,
+scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const char *key, Position *position, bool *seen, bool *found,
 	 Err *err)
 {
 	const int64_t give_up = clock_ms() + CALL_TIMEOUT_MS;
@@ -272,9 +273,11 @@ scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const ch
 		}
 		if (message == NULL)
 			continue;
-		const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || message->offset + 1 >= to;
+		/* A leader that has just come may not know the end yet, and say that it is sooner. */
+		const bool at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? message->offset >= to : message->offset + 1 >= to;
 		if (message->err == 0 && message->key_len == strlen(key) && memcmp(message->key, key, message->key_len) == 0)
 		{
+			*seen = true;
 			/* A record without value is an operator's way to forget the position. */
 			*found = message->payload != NULL && position_parse(message->payload, message->len, position);
 			if (!*found && message->payload != NULL)
@@ -300,7 +303,7 @@ scan(rd_kafka_t *consumer, const char *topic, int64_t from, int64_t to, const ch
 static rd_kafka_t *
 open_consumer(const State *state, Err *err)
 {
-	rd_kafka_conf_t *conf = make_conf(state, false, err);
+	rd_kafka_conf_t *conf = make_conf(state, NULL, err);
 	char reason[256];
 
 	if (conf == NULL)
@@ -328,17 +331,18 @@ kafka_read_position(Kafka *kafka, const char *key, Position *position, bool *fou
 	const char *topic = kafka->state->settings->topic_position;
 	rd_kafka_t *consumer = open_consumer(kafka->state, err);
 	int64_t low, high;
+	bool seen = false;
 
 	*found = false;
 	if (consumer == NULL)
 		return KAFKA_REFUSED;
 	const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer, topic, 0, &low, &high, CALL_TIMEOUT_MS);
 	KafkaResult result = code == 0 ? KAFKA_OK : kafka_fail(topic, code, rd_kafka_err2str(code), err);
-	for (int64_t step = 200; result == KAFKA_OK && !*found && high > low; step *= 8)
+	for (int64_t step = 200; result == KAFKA_OK && !seen && high > low; step *= 8)
 	{
 		const int64_t from = high - step > low ? high - step : low;
 
-		result = scan(consumer, topic, from, high, key, position, found, err);
+		result = scan(consumer, topic, from, high, key, position, &seen, found, err);
 		if (from == low)
 			break;
 	}

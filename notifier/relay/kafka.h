@@ -35,7 +35,7 @@ KafkaResult kafka_fail(const char *what, rd_kafka_resp_err_t code, const char *t
 /* A number among the client's settings. */
 size_t kafka_configured_number(rd_kafka_t *client, const char *name, size_t otherwise);
 
-KafkaResult kafka_open(State *state, Kafka **kafka, Err *err) MUST_CHECK;
+KafkaResult kafka_open(State *state, const Identity *identity, Kafka **kafka, Err *err) MUST_CHECK;
 /* Ends without waiting: what is not committed is gone. */
 void kafka_close(Kafka *kafka);
 

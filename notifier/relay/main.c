@@ -51,8 +51,7 @@ typedef struct Relay {
 	uv_timer_t tick;
 	uv_async_t wake;
 	uv_signal_t hangup;
-	uv_poll_t poll;
-	bool polling;  /* the handle is in use */
+	uv_poll_t *poll; /* NULL = there is no stream */
 	bool paused;   /* the producer's queue is full */
 	bool once;
 	uint64_t once_lsn; /* with --once: the server's end of WAL when streaming began */
@@ -90,19 +89,17 @@ finish(Relay *relay, Ending status, const char *reason)
 static void
 forget_poll(uv_handle_t *handle)
 {
-	(void) handle;
+	free(handle);
 }
 
 static void
 leave_stream(Relay *relay)
 {
-	if (relay->polling)
+	if (relay->poll != NULL)
 	{
-		uv_poll_stop(&relay->poll);
-		uv_close((uv_handle_t *) &relay->poll, forget_poll);
-		relay->polling = false;
-		/* the handle is free again when the loop has seen it close */
-		(void) uv_run(&relay->loop, UV_RUN_NOWAIT);
+		uv_poll_stop(relay->poll);
+		uv_close((uv_handle_t *) relay->poll, forget_poll);
+		relay->poll = NULL;
 	}
 	stream_close(&relay->stream);
 	atomic_store(&relay->state.connected, 0);
@@ -162,9 +159,10 @@ begin_streaming(Relay *relay)
 	const uint64_t flushed = atomic_load(&state->flushed_lsn);
 	if (flushed > position.restart_lsn)
 	{
+		/* It is the same server: any other would have had to be asked for its position (connect_and_look). */
 		position.restart_lsn = flushed;
-		snprintf(position.system_id, sizeof(position.system_id), "%s", state->system_id);
-		position.timeline = position.timeline ? position.timeline : state->timeline;
+		snprintf(position.system_id, sizeof(position.system_id), "%s", state->wanted.system_id);
+		position.timeline = state->wanted.timeline;
 		has_position = true;
 	}
 	const StreamResult result = stream_start(&relay->stream, &position, has_position, &ending, &err);
@@ -182,14 +180,21 @@ begin_streaming(Relay *relay)
 	Item *item = malloc(sizeof(Item));
 	*item = (Item){.kind = ITEM_START, .epoch = relay->stream.epoch, .lsn = relay->stream.sent_flush};
 	queue_push(state->queue, item, sizeof(Item));
-	uv_poll_init(&relay->loop, &relay->poll, PQsocket(relay->stream.connection));
-	relay->poll.data = relay;
-	uv_poll_start(&relay->poll, UV_READABLE, on_readable);
-	relay->polling = true;
+	relay->poll = calloc(1, sizeof(uv_poll_t));
+	uv_poll_init(&relay->loop, relay->poll, PQsocket(relay->stream.connection));
+	relay->poll->data = relay;
+	uv_poll_start(relay->poll, UV_READABLE, on_readable);
 	relay->phase = STREAMING;
 	relay->calm_since_ms = clock_ms();
 	atomic_store(&state->connected, 1);
-	on_readable(&relay->poll, 0, UV_READABLE); /* what came along with the answer */
+	on_readable(relay->poll, 0, UV_READABLE); /* what came along with the answer */
+}
+
+static bool
+is_same(const Identity *one, const Identity *other)
+{
+	return one->timeline == other->timeline && strcmp(one->system_id, other->system_id) == 0 &&
+		   strcmp(one->position_key, other->position_key) == 0;
 }
 
 static void
@@ -207,11 +212,16 @@ connect_and_look(Relay *relay)
 	if (result != STREAM_OK)
 		return start_over(relay, "PostgreSQL", err.text);
 	atomic_fetch_add(&state->reconnects_postgres, 1);
-	if (atomic_load(&state->producer) == PRODUCER_READY && atomic_load(&state->wanted_epoch) != 0)
+	/* Another server, or this one promoted: what was stored has to be held against it, from the beginning. */
+	if (atomic_load(&state->producer) == PRODUCER_READY && atomic_load(&state->wanted_epoch) != 0 &&
+		is_same(&state->server, &state->wanted))
 		return begin_streaming(relay);
 
 	static uint64_t epoch;
 	queue_clear(state->queue, item_free);
+	pthread_mutex_lock(&state->mutex);
+	state->wanted = state->server;
+	pthread_mutex_unlock(&state->mutex);
 	atomic_store(&state->producer, PRODUCER_OPENING);
 	atomic_store(&state->wanted_epoch, ++epoch);
 	atomic_fetch_add(&state->reconnects_kafka, 1);
@@ -236,7 +246,7 @@ look_after_producer(Relay *relay)
 			break;
 		case PRODUCER_BROKEN:
 			if (relay->phase != WAITING)
-				start_over(relay, "Kafka", reason.text);
+				start_over(relay, "events cannot be handed on", reason.text);
 			break;
 		case PRODUCER_READY:
 			if (relay->phase == OPENING)
@@ -255,20 +265,23 @@ on_readable(uv_poll_t *handle, int status, int events)
 {
 	Relay *relay = handle->data;
 	Ending ending = END_INTERNAL;
+	bool full;
 	Err err;
 
 	(void) events;
 	if (status < 0)
 		return start_over(relay, "PostgreSQL", uv_strerror(status));
-	const StreamResult result = stream_read(&relay->stream, &ending, &err);
+	const StreamResult result = stream_read(&relay->stream, &full, &ending, &err);
 	if (result == STREAM_REFUSED)
 		return finish(relay, ending, err.text);
 	if (result != STREAM_OK)
 		return start_over(relay, "PostgreSQL", err.text);
-	if (queue_is_full(relay->state.queue) && !relay->paused)
+	if (full && !relay->paused)
 	{
 		relay->paused = true;
-		uv_poll_stop(&relay->poll);
+		uv_poll_stop(relay->poll);
+		/* It may have been emptied in between, and nobody would say so again. */
+		uv_async_send(&relay->wake);
 	}
 }
 
@@ -282,8 +295,8 @@ on_wake(uv_async_t *handle)
 	if (relay->phase == STREAMING && relay->paused && !queue_is_full(relay->state.queue))
 	{
 		relay->paused = false;
-		uv_poll_start(&relay->poll, UV_READABLE, on_readable);
-		on_readable(&relay->poll, 0, UV_READABLE); /* libpq may hold messages already */
+		uv_poll_start(relay->poll, UV_READABLE, on_readable);
+		on_readable(relay->poll, 0, UV_READABLE); /* libpq may hold messages already */
 	}
 }
 
@@ -475,7 +488,11 @@ run(Relay *relay)
 	}
 	log_info("settle-relay starts", F_TEXT("version", VERSION), F_TEXT("slot", relay->settings.slot));
 	relay->state.recorder = recorder_start(&relay->state);
-	pthread_create(&relay->producer, NULL, produce_thread, &relay->state);
+	if (relay->state.recorder == NULL || pthread_create(&relay->producer, NULL, produce_thread, &relay->state) != 0)
+	{
+		log_error("cannot start", F_TEXT("reason", "no thread can be made"));
+		_exit(END_INTERNAL);
+	}
 	(void) uv_run(&relay->loop, UV_RUN_DEFAULT);
 	http_stop(http);
 	drain(relay);

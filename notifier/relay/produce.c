@@ -25,6 +25,8 @@ typedef struct Producer {
 	State *state;
 	Kafka *kafka;
 	uint64_t epoch;
+	Identity identity; /* what this epoch is for */
+	bool has_stored;   /* a position lies in Kafka under its key, as far as this process knows */
 	Position position; /* of what is in Kafka, including the open Kafka transaction */
 	bool started;      /* the stream of this epoch has begun */
 	bool inside;       /* of a database transaction: its last frame has not come */
@@ -93,7 +95,7 @@ static KafkaResult
 send_position(Producer *producer, Err *err)
 {
 	char text[POSITION_TEXT_SIZE];
-	const char *key = producer->state->position_key;
+	const char *key = producer->identity.position_key;
 	const int len = position_print(&producer->position, text, sizeof(text));
 
 	return kafka_send(producer->kafka, producer->kafka->positions, key, strlen(key), text, (size_t) len, false, err);
@@ -131,6 +133,7 @@ commit(Producer *producer)
 
 	measure_commit(state, clock_ms() - began);
 	log_debug("committed", F_INT("events", (int64_t) producer->events), F_INT("ms", clock_ms() - began));
+	producer->has_stored = true;
 	atomic_fetch_add(&state->events, producer->events);
 	if (producer->events > 0)
 		recorder_progress(state->recorder, &producer->position, producer->commit_time);
@@ -287,7 +290,10 @@ take_frame(Producer *producer, const Item *item)
 static Verdict
 store_idle(Producer *producer)
 {
-	if (producer->inside || producer->idle_lsn <= producer->position.restart_lsn)
+	const uint64_t stored = atomic_load(&producer->state->flushed_lsn);
+
+	/* The end of a transaction whose last event filled a Kafka transaction is not stored yet. */
+	if (producer->inside || (producer->idle_lsn <= stored && producer->position.restart_lsn <= stored))
 		return GO_ON;
 	const Verdict verdict = begin(producer);
 	return verdict == GO_ON ? commit(producer) : verdict;
@@ -357,18 +363,63 @@ turn(Producer *producer)
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
+/* A position that this process has seen does not vanish by itself: beginning anew would send all again, or leave a gap. */
+static Verdict
+miss_position(Producer *producer)
+{
+	char reason[512];
+
+	snprintf(reason, sizeof(reason),
+			 "the position of %s is gone from topic %s: it was deleted, or the topic forgets (its cleanup.policy must be compact);"
+			 " see the manual, \"a gap\"",
+			 producer->identity.position_key, producer->state->settings->topic_position);
+	state_report(producer->state, PRODUCER_HALTED, END_GAP, reason);
+	return HALT;
+}
+
+static Verdict
+read_position(Producer *producer)
+{
+	State *state = producer->state;
+	Position position = {0};
+	bool found = false;
+	Err err;
+	const KafkaResult result = kafka_read_position(producer->kafka, producer->identity.position_key, &position, &found, &err);
+
+	if (result != KAFKA_OK)
+		return give_up(producer, result, err.text);
+	if (!found && producer->has_stored)
+		return miss_position(producer);
+	if (!found)
+		position = (Position){0};
+	else
+		recorder_progress(state->recorder, &position, 0); /* a relay that was killed may not have told of it */
+	producer->has_stored = found;
+	producer->position = position;
+	snprintf(producer->position.system_id, sizeof(producer->position.system_id), "%s", producer->identity.system_id);
+	producer->position.timeline = producer->identity.timeline;
+	pthread_mutex_lock(&state->mutex);
+	state->position = position;
+	state->has_position = found;
+	pthread_mutex_unlock(&state->mutex);
+	atomic_store(&state->flushed_lsn, position.restart_lsn);
+	return GO_ON;
+}
+
 static Verdict
 open_producer(Producer *producer)
 {
 	State *state = producer->state;
-	bool found = false;
+	const Identity before = producer->identity;
 	Err err;
 
 	state_report(state, PRODUCER_OPENING, END_OK, "");
-	KafkaResult result = kafka_open(state, &producer->kafka, &err);
-	Position position = {0};
-	if (result == KAFKA_OK)
-		result = kafka_read_position(producer->kafka, state->position_key, &position, &found, &err);
+	pthread_mutex_lock(&state->mutex);
+	producer->identity = state->wanted;
+	pthread_mutex_unlock(&state->mutex);
+	if (strcmp(before.position_key, producer->identity.position_key) != 0)
+		producer->has_stored = false;
+	const KafkaResult result = kafka_open(state, &producer->identity, &producer->kafka, &err);
 	if (result != KAFKA_OK)
 		return give_up(producer, result, err.text);
 
@@ -376,14 +427,9 @@ open_producer(Producer *producer)
 	producer->events = 0;
 	producer->idle_lsn = 0;
 	producer->idle_ms = clock_ms();
-	producer->position = position;
-	pthread_mutex_lock(&state->mutex);
-	snprintf(producer->position.system_id, sizeof(producer->position.system_id), "%s", state->system_id);
-	producer->position.timeline = state->timeline;
-	state->position = position;
-	state->has_position = found;
-	pthread_mutex_unlock(&state->mutex);
-	atomic_store(&state->flushed_lsn, position.restart_lsn);
+	const Verdict verdict = read_position(producer);
+	if (verdict != GO_ON)
+		return verdict;
 	atomic_store(&state->outstanding, false);
 	state_report(state, PRODUCER_READY, END_OK, "");
 	return GO_ON;

@@ -15,10 +15,12 @@
 #include "common/ymd.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/pg.h"
 #include "relay/recorder.h"
 
 #define PERIOD_MS 1000
 #define PAUSE_AFTER_FAULT_MS 5000
+#define ANSWER_TIMEOUT_MS 8000 /* a server that can answer gives up sooner by itself */
 
 /* An answer that does not come must not keep the relay from ending, nor a synchronous standby it. */
 #define SESSION                                                                                                                \
@@ -54,15 +56,24 @@ struct Recorder {
 /* ---- the database ------------------------------------------------------------------------------------------------- */
 
 static bool
-fail(Recorder *recorder, Err *err)
+fail(Recorder *recorder)
 {
-	char text[400];
-
-	snprintf(text, sizeof(text), "%s", PQerrorMessage(recorder->connection));
-	text[strcspn(text, "\n")] = '\0';
 	PQfinish(recorder->connection);
 	recorder->connection = NULL;
-	return err_set(err, "%s", text);
+	return false;
+}
+
+/* After a PQsend…(): whether it was done. What does not answer is left. */
+static bool
+is_done(Recorder *recorder, bool sent, Err *err)
+{
+	PGresult *result = sent ? pg_answer(recorder->connection, ANSWER_TIMEOUT_MS, NULL, err) : NULL;
+	const ExecStatusType status = PQresultStatus(result);
+
+	if (!sent || (result != NULL && status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK))
+		(void) pg_error(err, "PostgreSQL", recorder->connection);
+	PQclear(result);
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ? true : fail(recorder);
 }
 
 static bool
@@ -76,22 +87,18 @@ connect_if_needed(Recorder *recorder, Err *err)
 	PQfinish(recorder->connection);
 	recorder->connection = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(recorder->connection) != CONNECTION_OK)
-		return fail(recorder, err);
-	PGresult *result = PQexec(recorder->connection, SESSION);
-	const bool set = PQresultStatus(result) == PGRES_COMMAND_OK;
-	PQclear(result);
-	return set ? true : fail(recorder, err);
+	{
+		(void) pg_error(err, "cannot connect to PostgreSQL", recorder->connection);
+		return fail(recorder);
+	}
+	return is_done(recorder, PQsendQuery(recorder->connection, SESSION), err);
 }
 
 static bool
 call(Recorder *recorder, const char *statement, int count, const char *const *values, Err *err)
 {
-	if (!connect_if_needed(recorder, err))
-		return false;
-	PGresult *result = PQexecParams(recorder->connection, statement, count, NULL, values, NULL, NULL, 0);
-	const bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
-	PQclear(result);
-	return done ? true : fail(recorder, err);
+	return connect_if_needed(recorder, err) &&
+		   is_done(recorder, PQsendQueryParams(recorder->connection, statement, count, NULL, values, NULL, NULL, 0), err);
 }
 
 /* "{2024-05-01,2024-06-01}" and "{1000,20}" */
@@ -117,7 +124,8 @@ static bool
 store_progress(Recorder *recorder, const Position *position, int64_t commit_time, Err *err)
 {
 	char lsn[32], microseconds[32], periods[POSITION_TEXT_SIZE], events[POSITION_TEXT_SIZE];
-	const char *const values[] = {recorder->state->settings->slot, lsn, microseconds, periods, events};
+	/* 0: of the stored position at a start, whose last event's time nobody knows any more */
+	const char *const values[] = {recorder->state->settings->slot, lsn, commit_time != 0 ? microseconds : NULL, periods, events};
 
 	lsn_print(position->restart_lsn, lsn, sizeof(lsn));
 	snprintf(microseconds, sizeof(microseconds), "%" PRId64, commit_time);
@@ -244,8 +252,10 @@ recorder_start(State *state)
 	pthread_cond_init(&recorder->done, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&recorder->mutex, NULL);
-	pthread_create(&recorder->thread, NULL, recorder_thread, recorder);
-	return recorder;
+	if (pthread_create(&recorder->thread, NULL, recorder_thread, recorder) == 0)
+		return recorder;
+	free(recorder);
+	return NULL;
 }
 
 void

@@ -12,6 +12,7 @@
 
 typedef struct Recorder Recorder;
 
+/* NULL when no thread can be made. */
 Recorder *recorder_start(State *state);
 
 /* What Kafka holds now, and when the last event of it was committed in the database. Returns at once. */

@@ -51,16 +51,23 @@ typedef struct Item {
 	size_t size;
 } Item;
 
+/* What a stored position belongs to; with another one it has to be read, and looked at, anew. */
+typedef struct Identity {
+	char system_id[24];
+	uint32_t timeline;
+	char position_key[256]; /* CLUSTER/DATABASE/SLOT */
+} Identity;
+
 typedef struct State {
 	const Settings *settings;
 	const ConfPair *kafka;
 	size_t kafka_count;
 
 	pthread_mutex_t mutex;
-	/* main → producer */
-	char system_id[24];
-	uint32_t timeline;
-	char position_key[256];
+	/* main: the server that was connected last */
+	Identity server;
+	/* main → producer: what the wanted epoch is for */
+	Identity wanted;
 	/* producer → main */
 	Position position;
 	bool has_position;

@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/pg.h"
 #include "relay/stream.h"
 
 #define XLOG_HEADER 25
@@ -36,74 +37,20 @@ refuse(Ending *ending, Ending why)
 static void
 set_pg_error(Stream *stream, const char *what, Err *err)
 {
-	char text[400];
-	size_t len;
-
-	snprintf(text, sizeof(text), "%s", PQerrorMessage(stream->connection));
-	len = strlen(text);
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
-	for (char *at = text; *at; at++)
-		if (*at == '\n')
-			*at = ' ';
-	(void) err_set(err, "%s: %s", what, text);
+	(void) pg_error(err, what, stream->connection);
 }
-
-/* ---- waiting ---------------------------------------------------------------------------------------------------- */
 
 /*
- * Until the first answers are there the main thread waits here and not in its loop: there is nothing else for it to do, the
- * web server has a thread of its own, and a signal ends the wait. A network that swallows everything must not hold it for
- * ever, so each answer has a time limit. False with the reason in err.
+ * As PQexec(); NULL with the reason in err when there was no answer. Until the first answers are there the main thread waits here
+ * and not in its loop: there is nothing else for it to do, the web server has a thread of its own, and a signal ends the wait.
  */
-static bool
-wait_for_answer(Stream *stream, int64_t give_up, Err *err)
-{
-	struct pollfd waited = {.fd = PQsocket(stream->connection), .events = POLLIN};
-
-	for (;;)
-	{
-		if (atomic_load(&stream->state->signal) != 0)
-			return err_set(err, "asked to end");
-		if (clock_ms() > give_up)
-			return err_set(err, "PostgreSQL does not answer");
-		if (poll(&waited, 1, SLICE_MS) > 0)
-			return true;
-	}
-}
-
-/* As PQexec(); NULL with the reason in err when there was no answer. */
 static PGresult *
 execute(Stream *stream, const char *statement, Err *err)
 {
-	const int64_t give_up = clock_ms() + ANSWER_TIMEOUT_MS;
-	PGresult *last = NULL;
-
-	if (!PQsendQuery(stream->connection, statement))
-	{
-		set_pg_error(stream, "PostgreSQL", err);
-		return NULL;
-	}
-	for (;;)
-	{
-		while (PQisBusy(stream->connection))
-		{
-			if (!wait_for_answer(stream, give_up, err))
-			{
-				PQclear(last);
-				return NULL;
-			}
-			if (!PQconsumeInput(stream->connection))
-				break;
-		}
-		PGresult *result = PQgetResult(stream->connection);
-		if (result == NULL)
-			return last;
-		PQclear(last);
-		last = result;
-		if (PQresultStatus(result) == PGRES_COPY_BOTH || PQstatus(stream->connection) != CONNECTION_OK)
-			return last;
-	}
+	if (PQsendQuery(stream->connection, statement))
+		return pg_answer(stream->connection, ANSWER_TIMEOUT_MS, &stream->state->signal, err);
+	set_pg_error(stream, "PostgreSQL", err);
+	return NULL;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
@@ -196,15 +143,31 @@ identify(Stream *stream, Err *err)
 	if (result == NULL)
 		return STREAM_LOST;
 	pthread_mutex_lock(&state->mutex);
-	snprintf(state->system_id, sizeof(state->system_id), "%s", PQgetvalue(result, 0, 0));
-	state->timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 1), NULL, 10);
+	snprintf(state->server.system_id, sizeof(state->server.system_id), "%s", PQgetvalue(result, 0, 0));
+	state->server.timeline = (uint32_t) strtoul(PQgetvalue(result, 0, 1), NULL, 10);
 	snprintf(stream->database, sizeof(stream->database), "%s", PQgetvalue(result, 0, 3));
-	snprintf(state->position_key, sizeof(state->position_key), "%s/%s/%s", state->system_id, stream->database,
+	snprintf(state->server.position_key, sizeof(state->server.position_key), "%s/%s/%s", state->server.system_id, stream->database,
 			 state->settings->slot);
 	pthread_mutex_unlock(&state->mutex);
 	(void) parse_lsn(PQgetvalue(result, 0, 2), &stream->server_lsn);
 	PQclear(result);
 	return STREAM_OK;
+}
+
+/* A standby has no slot of ours yet; it may be promoted in a moment, or a host list may lead to the primary then. */
+static StreamResult
+refuse_standby(Stream *stream, Err *err)
+{
+	PGresult *result = query(stream, "SELECT pg_catalog.pg_is_in_recovery()::int", err);
+
+	if (result == NULL)
+		return STREAM_LOST;
+	const bool standby = strcmp(PQgetvalue(result, 0, 0), "1") == 0;
+	PQclear(result);
+	if (!standby)
+		return STREAM_OK;
+	(void) err_set(err, "the server is a standby; with several hosts, target_session_attrs=read-write finds the primary");
+	return STREAM_LOST;
 }
 
 static StreamResult
@@ -267,10 +230,13 @@ stream_open(State *state, Stream *stream, Ending *ending, Err *err)
 		/* libpq gives no SQLSTATE for a failed connection; its words must do. */
 		const char *text = PQerrorMessage(stream->connection);
 		const bool refused = strstr(text, "authentication failed") != NULL || strstr(text, "does not exist") != NULL ||
-							 strstr(text, "no pg_hba.conf entry") != NULL || strstr(text, "must be superuser") != NULL;
+							 strstr(text, "no pg_hba.conf entry") != NULL || strstr(text, "must be superuser") != NULL ||
+							 strstr(text, "no password supplied") != NULL || strstr(text, "permission denied") != NULL;
 		return refused ? refuse(ending, END_POSTGRES) : STREAM_LOST;
 	}
 	StreamResult result = identify(stream, err);
+	if (result == STREAM_OK)
+		result = refuse_standby(stream, err);
 	if (result == STREAM_OK)
 		result = look_at_slot(stream, ending, err);
 	return result;
@@ -295,7 +261,7 @@ find_switch(const char *history, uint32_t timeline)
 static StreamResult
 check_timeline(Stream *stream, const Position *stored, Ending *ending, Err *err)
 {
-	const uint32_t timeline = stream->state->timeline;
+	const uint32_t timeline = stream->state->server.timeline;
 	char statement[64];
 	char lsn[32];
 
@@ -325,10 +291,10 @@ check_position(Stream *stream, const Position *stored, Ending *ending, Err *err)
 	char slot_lsn[32];
 	char stored_lsn[32];
 
-	if (strcmp(stored->system_id, stream->state->system_id) != 0)
+	if (strcmp(stored->system_id, stream->state->server.system_id) != 0)
 	{
 		(void) err_set(err, "the stored position is of cluster %s, this is cluster %s", stored->system_id,
-					   stream->state->system_id);
+					   stream->state->server.system_id);
 		return refuse(ending, END_GAP);
 	}
 	if (stream->slot_lsn > stored->restart_lsn)
@@ -337,14 +303,14 @@ check_position(Stream *stream, const Position *stored, Ending *ending, Err *err)
 		lsn_print(stored->restart_lsn, stored_lsn, sizeof(stored_lsn));
 		(void) err_set(err, "slot \"%s\" stands at %s, but events are in Kafka only up to %s, says the position of %s: it was made"
 							" anew or moved, and what lies between may be missing; see the manual, \"a gap\"",
-					   stream->state->settings->slot, slot_lsn, stored_lsn, stream->state->position_key);
+					   stream->state->settings->slot, slot_lsn, stored_lsn, stream->state->server.position_key);
 		return refuse(ending, END_GAP);
 	}
 	/* Another relay may have been here since we asked. */
 	if (stream->server_lsn < stored->restart_lsn && identify(stream, err) != STREAM_OK)
 		return STREAM_LOST;
 	/* Two standbys promoted apart from each other have timelines of one number. */
-	if (stream->server_lsn < stored->restart_lsn && stored->timeline == stream->state->timeline)
+	if (stream->server_lsn < stored->restart_lsn && stored->timeline == stream->state->server.timeline)
 	{
 		lsn_print(stream->server_lsn, slot_lsn, sizeof(slot_lsn));
 		lsn_print(stored->restart_lsn, stored_lsn, sizeof(stored_lsn));
@@ -477,17 +443,24 @@ take_message(Stream *stream, char *message, int size, Err *err)
 }
 
 StreamResult
-stream_read(Stream *stream, Ending *ending, Err *err)
+stream_read(Stream *stream, bool *full, Ending *ending, Err *err)
 {
+	*full = false;
 	if (!PQconsumeInput(stream->connection))
 	{
 		set_pg_error(stream, "lost the connection", err);
 		return STREAM_LOST;
 	}
 	atomic_store(&stream->state->last_wire_ms, clock_ms());
-	while (!queue_is_full(stream->state->queue))
+	for (;;)
 	{
 		char *message;
+
+		if (queue_is_full(stream->state->queue))
+		{
+			*full = true;
+			return STREAM_OK;
+		}
 		const int size = PQgetCopyData(stream->connection, &message, 1);
 
 		if (size == 0)
@@ -506,7 +479,6 @@ stream_read(Stream *stream, Ending *ending, Err *err)
 		if (result != STREAM_OK)
 			return result;
 	}
-	return STREAM_OK;
 }
 
 /* ---- telling ---------------------------------------------------------------------------------------------------- */

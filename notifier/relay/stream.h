@@ -36,8 +36,8 @@ typedef struct Stream {
 StreamResult stream_open(State *state, Stream *stream, Ending *ending, Err *err) MUST_CHECK;
 /* Starts at the stored position, or at the slot's when there is none; refuses when the two do not fit. */
 StreamResult stream_start(Stream *stream, const Position *stored, bool has_stored, Ending *ending, Err *err) MUST_CHECK;
-/* Takes what has arrived and hands it to the producer, until nothing is left or its queue is full. */
-StreamResult stream_read(Stream *stream, Ending *ending, Err *err) MUST_CHECK;
+/* Takes what has arrived and hands it to the producer, until nothing is left or its queue is full (*full). */
+StreamResult stream_read(Stream *stream, bool *full, Ending *ending, Err *err) MUST_CHECK;
 /* Tells PostgreSQL how far everything is; `ask` = and wants an answer. */
 StreamResult stream_tell(Stream *stream, bool ask, Err *err) MUST_CHECK;
 /* Ends the stream politely. */

@@ -98,12 +98,12 @@ CREATE FUNCTION settle.relay_record(slot text, lsn pg_lsn, last_event_at timesta
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, settle, pg_temp AS $$
 	INSERT INTO settle.relay_progress AS p (slot, period, events, lsn, last_event_at)
-	SELECT relay_record.slot, told.period, told.events, relay_record.lsn, relay_record.last_event_at
+	SELECT relay_record.slot, told.period, told.events, relay_record.lsn, coalesce(relay_record.last_event_at, now())
 	FROM unnest(relay_record.periods, relay_record.events) AS told (period, events)
 	ON CONFLICT ON CONSTRAINT relay_progress_key
-	DO UPDATE SET events = excluded.events, lsn = excluded.lsn, last_event_at = excluded.last_event_at, recorded_at = now();
+	DO UPDATE SET events = excluded.events, lsn = excluded.lsn, last_event_at = coalesce(relay_record.last_event_at, p.last_event_at), recorded_at = now();
 $$;
-COMMENT ON FUNCTION settle.relay_record(text, pg_lsn, timestamptz, date[], bigint[]) IS 'what settle-relay calls once a second: events of each month that Kafka holds, in all';
+COMMENT ON FUNCTION settle.relay_record(text, pg_lsn, timestamptz, date[], bigint[]) IS 'what settle-relay calls once a second, and when it has read its position: events of each month that Kafka holds, in all; last_event_at NULL = not known';
 
 CREATE FUNCTION settle.relay_refuse(slot text, event_id text, event_type text, account_id bigint, period date, action text,
 	message text, commit_lsn pg_lsn) RETURNS void

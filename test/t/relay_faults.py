@@ -48,6 +48,7 @@ ROWS = [
     Row("F10", "slot made anew behind its back", "slot_made_anew", "exit status 5"),
     Row("F11", "output plugin not allowed any more", "plugin_not_allowed", "exit status 3 with the remedy"),
     Row("F12", "standby promoted", "promotion", "without slot 4, with a copied one it goes on, with WAL missing 5"),
+    Row("F12b", "promotion under a running relay", "promotion_while_running", "goes on, also after a restart; with WAL missing 5"),
     Row("F13", "long outage of Kafka", "long_outage", "waits in bounded memory, the walsender stays"),
     Row("F13b", "SIGTERM during the outage", "terminated_in_outage", "ends within seconds, nothing lost"),
     Row("F14", "connections to Kafka cut at random", "network_to_kafka", "goes on by itself"),

@@ -235,6 +235,60 @@ class PostgresFaults:
         lagging.sql(f"SELECT pg_drop_replication_slot('{SLOT}')", "month")
         self.refuses(f"{self.name}, no slot", 4, "settle_relay_setup", **self.at(lagging))
 
+    def promotion_while_running(self):
+        """A relay that stays up must hold the promoted server against its position, as one that starts does."""
+        primary, lagging, standby = self.server, Standby(self.server), Standby(self.server)
+        try:
+            self.new_slot()
+            self.sampler.watch(None)
+            for one in (lagging, standby):
+                self.wait_replayed(one)
+                self.copy_slot(one)
+                self.wait_replayed(one)
+            self.lose_to(lagging)
+            primary.start()
+            self.promote_under_relay(standby)
+        finally:
+            self.server = primary
+            lagging.remove()
+            standby.remove()
+            if primary.postmaster() is None:
+                primary.start()
+
+    def either(self, other):
+        return {"postgres_conninfo": f"host={self.server.directory},{other.directory} port=5432,5432 user=postgres dbname=month"
+                                     " target_session_attrs=read-write"}
+
+    def lose_to(self, lagging):
+        """It has not seen what the relay, in its first life, brings to Kafka, and then writes more than that."""
+        lagging.stop(signal.SIGINT)
+        relay = self.start(**self.either(lagging))
+        self.write()
+        self.wait_all_told(self.name, relay)
+        self.server.stop(signal.SIGINT)
+        with open(os.path.join(lagging.data, "postgresql.auto.conf"), "a", encoding="utf-8") as file:
+            file.write("primary_conninfo = ''\n")
+        lagging.start()
+        lagging.start("promote")
+        lagging.sql("".join(ROW % ("", 42, f"another history {row}", row, "") for row in range(3000)), "month")
+        self.tests.equal(self.wait_exit(relay), 5, f"{self.name}: a server that lacks what was sent is refused")
+        self.tests.check("lacks WAL" in self.log_of(relay), f"{self.name}: and the relay says why", self.log_of(relay)[-500:])
+
+    def promote_under_relay(self, standby):
+        hosts = self.either(standby)
+        relay = self.start(**hosts)
+        self.write()
+        self.wait_all_told(self.name, relay)
+        self.wait_replayed(standby)
+        self.server.stop(signal.SIGQUIT)
+        standby.start("promote")
+        self.server = standby
+        self.write()
+        self.finish_well(self.name, relay)
+        self.write()
+        self.drain(f"{self.name}, started again", **hosts)
+        self.check_exactly_once(f"{self.name}, started again")
+
     # ---- the outbox -----------------------------------------------------------------------------------------------
 
     def interleaved(self):

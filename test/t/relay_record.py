@@ -9,6 +9,7 @@ is built with sanitizers: a leak or a fault in memory is a wrong exit status her
 
 import collections
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,6 +85,11 @@ class Record(Relaying):
             relay = self.start()
             time.sleep(self.random.uniform(0.05, 1.5))
             self.end(relay, signal.SIGKILL)
+        # nothing new comes: what the killed ones did not tell is told by the next
+        relay = self.start()
+        self.wait_all_told(name, relay)
+        self.wait_until(f"{name}: told after kills", lambda: self.told() == self.written(), 20, relay)
+        self.tests.equal(self.end(relay), 0, f"{name}: SIGTERM ends it well after kills")
         self.settle("2024-06", "2024-07")
         relay = self.start()
         self.wait_all_told(name, relay)
@@ -161,7 +167,7 @@ class Record(Relaying):
         twice = sorted(event for event, (times, _) in self.times().items() if times == 2)
         wanted = sorted(self.sql("SELECT event_id FROM settle.outbox WHERE period = '2024-05-01' OR event_id IN ('bill/2024-06/1/0', 'bill/2024-06/2/0')").splitlines())
         self.tests.equal(len(wanted), count + 2, f"{name}: as many as it said")
-        self.tests.equal(twice, wanted, f"{name}: these are there twice, and no others")
+        self.tests.equal(sorted(set(twice) ^ set(wanted))[:5], [], f"{name}: these are there twice, and no others")
         self.tests.equal(set(self.times().values()), {(1, 1), (2, 1)}, f"{name}: the second is the first, to the byte, key and partition")
 
     def test_5_pruned(self):
@@ -206,6 +212,22 @@ class Record(Relaying):
         september = self.sql("SELECT event_id FROM settle.outbox WHERE period = '2024-09-01'").splitlines()
         self.tests.equal((count, len(september)), (len(september), sum(seen.get(event) == (1, 1) for event in september)), f"{name}: the month is there, once")
         self.tests.equal(self.sql("SELECT events FROM settle.relay_progress WHERE period = '2024-09-01'"), str(count), f"{name}: and counted")
+
+    def test_7_database_does_not_answer(self):
+        """The process that serves the recorder is stopped, so that no timeout of the server works: the relay ends all the same."""
+        name = "recorder without answer"
+        relay = self.start()
+        backend = "SELECT pid FROM pg_stat_activity WHERE application_name = 'settle-relay recorder'"
+        self.sql("SELECT settle_republish('2024-09', accounts => '{1}')")
+        self.wait_until(f"{name}: it is connected", lambda: self.sql(backend) != "", 20, relay)
+        pid = int(self.sql(backend))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self.sql("SELECT settle_republish('2024-09', accounts => '{2}')")
+            self.wait_all_told(name, relay)
+            self.tests.equal(self.end(relay, timeout=30), 0, f"{name}: SIGTERM ends it well")
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def run(self):
         try:
