@@ -372,8 +372,13 @@ other_faults(void)
 	Err err = {""};
 
 	check_text_fault(text, &settings, "홍길동", "");
-	check_text_fault("{\"period\":", &settings, NULL, "the payload is not JSON, at byte 10");
-	check_text_fault("{\"total\":1,\"total\":2}", &settings, NULL, "the payload is not JSON, at byte 18");
+	check_text_fault("{\"period\":", &settings, NULL, "the payload is not JSON: byte 10: a value is missing");
+	check_text_fault("", &settings, NULL, "the payload is not a JSON object");
+	check_text_fault("{\"revision\":1e", &settings, NULL, "the payload is not JSON: byte 14: a number is malformed");
+	check_text_fault("{\"other\":[1,}", &settings, NULL, "the payload is not JSON: byte 12: a value is missing");
+	check_text_fault("{\"kind\":\"\x80\"}", &settings, NULL, "the payload is not JSON: byte 9: a string is not UTF-8");
+	check_text_fault("{} {}", &settings, NULL, "the payload is not JSON: byte 3: something follows the end");
+	check_text_fault("{\"total\":1,\"total\":2}", &settings, NULL, "the payload has \"total\" twice");
 	check_text_fault(text, &(NoticeSettings){.company = ""}, NULL, "the company that notices come from is not set");
 	check_text_fault(text, &(NoticeSettings){.company = "a", .pay_url = "javascript:alert(1)"}, NULL, "the address to pay at must begin with https:// or http://");
 	check_text_fault(text, &settings, "a\r\nBcc: b", "title: \"customer_name\" has a control character, which a header must not have");
