@@ -9,7 +9,7 @@ MODULE_big = settle
 
 OBJS = \
 	src/settle.o src/guc.o src/api.o src/launcher.o src/functions.o src/quote.o src/preview.o src/contact.o src/template.o src/notice.o src/due.o \
-	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/payload.o src/common/frame.o src/common/mask.o src/common/seal.o src/common/notice.o src/common/template.o src/common/vocabulary.o \
+	src/common/money.o src/common/ymd.o src/common/reason.o src/common/json.o src/common/jsonread.o src/common/payload.o src/common/frame.o src/common/mask.o src/common/seal.o src/common/notice.o src/common/template.o src/common/vocabulary.o \
 	src/rate/tariff.o src/rate/recurring.o src/rate/usage.o src/rate/discount.o src/rate/tax.o src/rate/bill.o src/rate/quote.o \
 	src/batch/run.o src/batch/leader.o src/batch/worker.o src/batch/slice.o src/batch/chunk.o src/batch/retry.o src/batch/skip.o \
 	src/batch/log.o src/batch/command.o src/batch/progress.o \

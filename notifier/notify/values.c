@@ -1,12 +1,14 @@
 /*
  * values.c: the values of a notice's template, out of the event's payload (see values.h).
  *
- * Errors name the key and never its value. Formatted texts are written into one buffer whose size is known before; names of
- * lines stay where the JSON library has them.
+ * The payload is read once from front to back: its own keys into fields, its lines only counted and checked. Then memory is
+ * reserved for every text there can be, and the lines are read in a second pass, when the currency is known. Errors name the
+ * key and never its value.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/jsonread.h"
 #include "common/ymd.h"
 #include "notify/values.h"
 #include "notify/wording.h"
@@ -14,9 +16,65 @@
 #define TOP_TEXTS (NAME_BILL_COUNT * WORDING_MAX)
 #define LINE_TEXTS (3 * WORDING_MAX)
 
+/* ---- keys --------------------------------------------------------------------------------------------------------- */
+
+typedef enum FieldType { FIELD_INT, FIELD_TEXT, FIELD_ARRAY } FieldType;
+
+typedef struct Key {
+	const char *name;
+	FieldType type;
+} Key;
+
+typedef struct Field {
+	bool there;
+	int64_t number;
+	const char *text;   /* ended by a zero */
+	JsonReader array;   /* at its begin */
+	size_t count;       /* its items */
+} Field;
+
+enum {
+	KEY_KIND, KEY_PERIOD, KEY_ACCOUNT_ID, KEY_REVISION, KEY_CURRENCY, KEY_EXPONENT, KEY_RECURRING, KEY_USAGE, KEY_ONE_OFF,
+	KEY_DISCOUNT, KEY_TAX, KEY_INCLUDED_TAX, KEY_ROUNDING, KEY_CARRIED, KEY_ARREARS, KEY_CREDIT_FORWARD, KEY_TOTAL, KEY_DUE_ON,
+	KEY_LINES, KEY_COUNT
+};
+static const Key keys[KEY_COUNT] = {
+	[KEY_KIND] = {"kind", FIELD_TEXT},
+	[KEY_PERIOD] = {"period", FIELD_TEXT},
+	[KEY_ACCOUNT_ID] = {"account_id", FIELD_INT},
+	[KEY_REVISION] = {"revision", FIELD_INT},
+	[KEY_CURRENCY] = {"currency", FIELD_TEXT},
+	[KEY_EXPONENT] = {"exponent", FIELD_INT},
+	[KEY_RECURRING] = {"recurring", FIELD_INT},
+	[KEY_USAGE] = {"usage", FIELD_INT},
+	[KEY_ONE_OFF] = {"one_off", FIELD_INT},
+	[KEY_DISCOUNT] = {"discount", FIELD_INT},
+	[KEY_TAX] = {"tax", FIELD_INT},
+	[KEY_INCLUDED_TAX] = {"included_tax", FIELD_INT},
+	[KEY_ROUNDING] = {"rounding", FIELD_INT},
+	[KEY_CARRIED] = {"carried", FIELD_INT},
+	[KEY_ARREARS] = {"arrears", FIELD_INT},
+	[KEY_CREDIT_FORWARD] = {"credit_forward", FIELD_INT},
+	[KEY_TOTAL] = {"total", FIELD_INT},
+	[KEY_DUE_ON] = {"due_on", FIELD_TEXT},
+	[KEY_LINES] = {"lines", FIELD_ARRAY},
+};
+
+enum { LINE_KEY_KIND, LINE_KEY_NAME, LINE_KEY_METRIC, LINE_KEY_QUANTITY, LINE_KEY_DAYS, LINE_KEY_AMOUNT, LINE_KEY_COUNT };
+static const Key line_keys[LINE_KEY_COUNT] = {
+	[LINE_KEY_KIND] = {"kind", FIELD_TEXT},
+	[LINE_KEY_NAME] = {"name", FIELD_TEXT},
+	[LINE_KEY_METRIC] = {"metric", FIELD_TEXT},
+	[LINE_KEY_QUANTITY] = {"quantity", FIELD_INT},
+	[LINE_KEY_DAYS] = {"days", FIELD_INT},
+	[LINE_KEY_AMOUNT] = {"amount", FIELD_INT},
+};
+
 typedef struct Reader {
 	Values *values;
 	const NoticeInput *input;
+	JsonReader json;
+	Field fields[KEY_COUNT];
 	Wording wording;
 	Period month;
 	const char *currency;
@@ -24,48 +82,99 @@ typedef struct Reader {
 	Err *err;
 } Reader;
 
-/* ---- one key ------------------------------------------------------------------------------------------------------ */
-
 static bool
-read_int(const Reader *reader, const json_t *object, const char *key, int64_t least, int64_t most, int64_t *value)
+fail_json(const Reader *reader, const JsonReader *json)
 {
-	const json_t *found = json_object_get(object, key);
-
-	if (!json_is_integer(found))
-		return err_set(reader->err, "the payload's \"%s\" is %s", key, found == NULL ? "missing" : "not a whole number");
-	*value = json_integer_value(found);
-	return (*value >= least && *value <= most) || err_set(reader->err, "the payload's \"%s\" is out of range", key);
+	return err_set(reader->err, "the payload is not JSON: byte %td: %s", json->at - reader->input->payload, json->fault);
 }
 
 static bool
-read_text(const Reader *reader, const json_t *object, const char *key, const char **text)
+fail_type(const Reader *reader, JsonReader *json, const Key *key)
 {
-	const json_t *found = json_object_get(object, key);
+	static const char *const types[] = {"a whole number", "a text", "an array"};
 
-	*text = json_string_value(found);
-	if (*text == NULL)
-		return err_set(reader->err, "the payload's \"%s\" is %s", key, found == NULL ? "missing" : "not a text");
-	return **text != '\0' || err_set(reader->err, "the payload's \"%s\" is empty", key);
+	/* another value, or none at all */
+	return !json_skip(json) ? fail_json(reader, json)
+							: err_set(reader->err, "the payload's \"%s\" is not %s", key->name, types[key->type]);
+}
+
+static bool
+read_field(Reader *reader, JsonReader *json, const Key *key, Field *field)
+{
+	char *text;
+	size_t len;
+
+	if (field->there)
+		return err_set(reader->err, "the payload has \"%s\" twice", key->name);
+	field->there = true;
+	switch (key->type)
+	{
+		case FIELD_INT:
+			return json_read_int(json, &field->number) || fail_type(reader, json, key);
+		case FIELD_TEXT:
+			/* the quotes, which are not copied, leave room for the zero */
+			text = reader->values->strings + reader->values->strings_len;
+			if (!json_read_string(json, text, &len))
+				return fail_type(reader, json, key);
+			text[len] = '\0';
+			field->text = text;
+			reader->values->strings_len += len + 1;
+			return len > 0 || err_set(reader->err, "the payload's \"%s\" is empty", key->name);
+		default:
+			if (json_peek(json) != '[')
+				return fail_type(reader, json, key);
+			field->array = *json;
+			for ((void) json_open(json, '['); json_next_item(json) && json_skip(json);)
+				field->count++;
+			return json->fault == NULL || fail_json(reader, json);
+	}
+}
+
+/* An object's fields; keys that are not in the table are passed over. Settle writes keys in the order of its tables. */
+static bool
+read_object(Reader *reader, JsonReader *json, const Key *table, size_t count, Field *fields)
+{
+	const char *key;
+	size_t len;
+
+	(void) json_open(json, '{');
+	while (json_next_key(json, &key, &len))
+	{
+		size_t k = 0;
+
+		while (k < count && (strncmp(table[k].name, key, len) != 0 || table[k].name[len] != '\0'))
+			k++;
+		if (k == count ? !json_skip(json) : !read_field(reader, json, &table[k], &fields[k]))
+			return k < count ? false : fail_json(reader, json);
+	}
+	return json->fault == NULL || fail_json(reader, json);
+}
+
+static bool
+need(const Reader *reader, const Key *key, const Field *field)
+{
+	return field->there || err_set(reader->err, "the payload's \"%s\" is missing", key->name);
+}
+
+static bool
+need_int(const Reader *reader, const Key *key, const Field *field, int64_t least, int64_t most)
+{
+	if (!need(reader, key, field))
+		return false;
+	return (field->number >= least && field->number <= most) || err_set(reader->err, "the payload's \"%s\" is out of range", key->name);
 }
 
 /* YYYY-MM-DD */
 static bool
-read_date(const Reader *reader, const json_t *object, const char *key, int32_t *day)
+parse_date(const char *text, int32_t *day)
 {
-	const char *text;
 	Period period;
 
-	if (!read_text(reader, object, key, &text))
+	if (strlen(text) != 10 || !ymd_parse_period(text, 7, &period) || text[7] != '-' || strspn(text + 8, "0123456789") != 2)
 		return false;
-	if (strlen(text) == 10 && ymd_parse_period(text, 7, &period) && text[7] == '-' && strspn(text + 8, "0123456789") == 2)
-	{
-		const int of_month = (text[8] - '0') * 10 + text[9] - '0';
-
-		*day = period.from + of_month - 1;
-		if (of_month >= 1 && of_month <= period.days)
-			return true;
-	}
-	return err_set(reader->err, "the payload's \"%s\" is not a date", key);
+	const int of_month = (text[8] - '0') * 10 + text[9] - '0';
+	*day = period.from + of_month - 1;
+	return of_month >= 1 && of_month <= period.days;
 }
 
 /* ---- values ------------------------------------------------------------------------------------------------------- */
@@ -150,53 +259,50 @@ static const struct {
 #define LINE_KINDS (sizeof(line_kinds) / sizeof(line_kinds[0]))
 
 static bool
-read_quantity(const Reader *reader, const json_t *line, int needs, TemplateValue *item)
+read_quantity(const Reader *reader, const Field *fields, int needs, TemplateValue *item)
 {
-	const char *metric = NULL;
-	int64_t quantity;
+	const char *metric = (needs & NEEDS_METRIC) != 0 ? fields[LINE_KEY_METRIC].text : NULL;
+	const Field *quantity = &fields[LINE_KEY_QUANTITY];
 
-	if ((needs & NEEDS_METRIC) != 0 && !read_text(reader, line, "metric", &metric))
+	if ((needs & NEEDS_METRIC) != 0 && !need(reader, &line_keys[LINE_KEY_METRIC], &fields[LINE_KEY_METRIC]))
 		return false;
 	if ((needs & NEEDS_QUANTITY) == 0)
 		return true;
-	if (!read_int(reader, line, "quantity", 0, INT64_MAX, &quantity))
+	if (!need_int(reader, &line_keys[LINE_KEY_QUANTITY], quantity, 0, INT64_MAX))
 		return false;
-	item[LINE_QUANTITY] = metric == NULL ? of_number(reader, quantity)
-										 : keep(reader, wording_quantity(reader->wording, quantity, metric, next_text(reader)));
-	item[LINE_SEVERAL] = of_flag(metric == NULL && quantity != 1);
+	item[LINE_QUANTITY] = metric == NULL ? of_number(reader, quantity->number)
+										 : keep(reader, wording_quantity(reader->wording, quantity->number, metric, next_text(reader)));
+	item[LINE_SEVERAL] = of_flag(metric == NULL && quantity->number != 1);
 	return true;
 }
 
 /* *group is that of the line before, and then of this one. */
 static bool
-read_line(const Reader *reader, const json_t *line, TemplateValue *item, LineName *group, int64_t *amount)
+fill_line(const Reader *reader, const Field *fields, TemplateValue *item, LineName *group)
 {
-	const char *kind, *name = NULL;
-	int64_t days;
+	const int64_t amount = fields[LINE_KEY_AMOUNT].number;
 	size_t k = 0;
 
-	if (!json_is_object(line))
-		return err_set(reader->err, "a line of the payload is not an object");
-	if (!read_text(reader, line, "kind", &kind))
+	if (!need(reader, &line_keys[LINE_KEY_KIND], &fields[LINE_KEY_KIND]) || !need(reader, &line_keys[LINE_KEY_AMOUNT], &fields[LINE_KEY_AMOUNT]))
 		return false;
-	while (k < LINE_KINDS && strcmp(line_kinds[k].kind, kind) != 0)
+	while (k < LINE_KINDS && strcmp(line_kinds[k].kind, fields[LINE_KEY_KIND].text) != 0)
 		k++;
 	if (k == LINE_KINDS)
 		return err_set(reader->err, "the payload has a line of an unknown kind");
-	if ((line_kinds[k].needs & NEEDS_NAME) != 0 && !read_text(reader, line, "name", &name))
+	if ((line_kinds[k].needs & NEEDS_NAME) != 0 && !need(reader, &line_keys[LINE_KEY_NAME], &fields[LINE_KEY_NAME]))
 		return false;
-	if (!read_quantity(reader, line, line_kinds[k].needs, item) || !read_int(reader, line, "amount", INT64_MIN, INT64_MAX, amount))
+	if (!read_quantity(reader, fields, line_kinds[k].needs, item))
 		return false;
-	if (json_object_get(line, "days") != NULL)
+	if (fields[LINE_KEY_DAYS].there)
 	{
-		if (!read_int(reader, line, "days", 1, 31, &days))
+		if (!need_int(reader, &line_keys[LINE_KEY_DAYS], &fields[LINE_KEY_DAYS], 1, 31))
 			return false;
-		item[LINE_DAYS] = of_number(reader, days);
-		item[LINE_PART_MONTH] = of_flag(days < reader->month.days);
+		item[LINE_DAYS] = of_number(reader, fields[LINE_KEY_DAYS].number);
+		item[LINE_PART_MONTH] = of_flag(fields[LINE_KEY_DAYS].number < reader->month.days);
 	}
-	item[LINE_NAME] = of_text(name);
-	item[LINE_AMOUNT] = of_amount(reader, *amount);
-	item[LINE_NEGATIVE] = of_flag(*amount < 0);
+	item[LINE_NAME] = of_text(fields[LINE_KEY_NAME].text);
+	item[LINE_AMOUNT] = of_amount(reader, amount);
+	item[LINE_NEGATIVE] = of_flag(amount < 0);
 	item[LINE_GROUP] = of_flag(*group != line_kinds[k].group);
 	item[line_kinds[k].group] = of_flag(true);
 	if (line_kinds[k].flag != LINE_NAME_COUNT)
@@ -205,122 +311,118 @@ read_line(const Reader *reader, const json_t *line, TemplateValue *item, LineNam
 	return true;
 }
 
-/* Bytes that the metrics of the lines can add to their quantities. */
-static size_t
-metric_bytes(const json_t *lines)
+/* Memory of at least so many bytes, without what was in it; NULL: there is none. */
+static void *
+reserve(void *memory, size_t *size, size_t needed)
 {
-	size_t bytes = 0;
-	size_t i;
-	json_t *line;
-
-	json_array_foreach(lines, i, line)
-		bytes += json_string_length(json_object_get(line, "metric"));
-	return bytes;
+	if (needed <= *size)
+		return memory;
+	free(memory);
+	memory = malloc(needed);
+	*size = memory != NULL ? needed : 0;
+	return memory;
 }
 
+/* For what is formatted: the notice's texts and those of its lines. A metric can be written again with its quantity. */
 static bool
-reserve(Values *values, const json_t *lines)
+reserve_texts(Values *values, const NoticeInput *input, size_t lines)
 {
-	const size_t count = json_array_size(lines);
-	const size_t items_size = count * LINE_NAME_COUNT;
-	const size_t text_size = TOP_TEXTS + count * LINE_TEXTS + metric_bytes(lines);
+	const size_t items = lines * LINE_NAME_COUNT * sizeof(TemplateValue);
 
-	if (items_size > values->items_size)
-	{
-		free(values->items);
-		values->items = malloc(items_size * sizeof(TemplateValue));
-		values->items_size = values->items != NULL ? items_size : 0;
-	}
-	if (text_size > values->text_size)
-	{
-		free(values->text);
-		values->text = malloc(text_size);
-		values->text_size = values->text != NULL ? text_size : 0;
-	}
-	if (values->items_size < items_size || values->text_size < text_size)
+	values->text = reserve(values->text, &values->text_size, TOP_TEXTS + input->payload_len + lines * LINE_TEXTS);
+	values->items = reserve(values->items, &values->items_size, items + 1);
+	if (values->text == NULL || values->items == NULL)
 		return false;
-	if (items_size > 0)
-		memset(values->items, 0, items_size * sizeof(TemplateValue));
+	memset(values->items, 0, items);
 	return true;
 }
 
 static bool
-read_lines(const Reader *reader, const json_t *lines, int64_t total)
+read_lines(Reader *reader, const Field *lines, int64_t total)
 {
-	TemplateValue *items = reader->values->items;
+	TemplateValue *item = reader->values->items;
+	JsonReader json = lines->array;
 	LineName group = LINE_NAME_COUNT;
-	int64_t sum = 0, amount;
+	int64_t sum = 0;
 	bool fits = true;
-	size_t i;
-	json_t *line;
 
-	json_array_foreach(lines, i, line)
+	(void) json_open(&json, '[');
+	for (; json_next_item(&json); item += LINE_NAME_COUNT)
 	{
-		if (!read_line(reader, line, items + i * LINE_NAME_COUNT, &group, &amount))
+		Field fields[LINE_KEY_COUNT] = {{0}};
+
+		if (json_peek(&json) != '{')
+			return err_set(reader->err, "a line of the payload is not an object");
+		if (!read_object(reader, &json, line_keys, LINE_KEY_COUNT, fields) || !fill_line(reader, fields, item, &group))
 			return false;
-		fits = fits && !__builtin_add_overflow(sum, amount, &sum);
+		fits = fits && !__builtin_add_overflow(sum, fields[LINE_KEY_AMOUNT].number, &sum);
 	}
 	if (!fits || sum != total)
 		return err_set(reader->err, "the payload's lines do not add up to its total");
-	reader->values->top[NAME_LINES] = (TemplateValue){.items = items, .len = i};
-	reader->values->top[NAME_LINE_COUNT] = of_number(reader, (int64_t) i);
+	reader->values->top[NAME_LINES] = (TemplateValue){.items = reader->values->items, .len = lines->count};
+	reader->values->top[NAME_LINE_COUNT] = of_number(reader, (int64_t) lines->count);
 	return true;
 }
 
 /* ---- the bill ----------------------------------------------------------------------------------------------------- */
 
 static bool
-read_currency(Reader *reader, const json_t *payload)
+read_sums(const Reader *reader, int64_t total)
 {
-	int64_t exponent;
+	static const struct {
+		int key;
+		NoticeName name;
+	} sums[] = {
+		{KEY_RECURRING, NAME_RECURRING}, {KEY_USAGE, NAME_USAGE}, {KEY_ONE_OFF, NAME_ONE_OFF}, {KEY_DISCOUNT, NAME_DISCOUNT},
+		{KEY_TAX, NAME_TAX}, {KEY_INCLUDED_TAX, NAME_INCLUDED_TAX}, {KEY_ROUNDING, NAME_ROUNDING}, {KEY_CARRIED, NAME_CARRIED},
+		{KEY_ARREARS, NAME_ARREARS}, {KEY_CREDIT_FORWARD, NAME_CREDIT_FORWARD},
+	};
+	int64_t sum = 0;
+	bool fits = true;
 
-	if (!read_text(reader, payload, "currency", &reader->currency) || !read_int(reader, payload, "exponent", 0, 4, &exponent))
+	for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+	{
+		const int64_t amount = reader->fields[sums[i].key].number;
+
+		if (!need(reader, &keys[sums[i].key], &reader->fields[sums[i].key]))
+			return false;
+		/* what the prices contain is no part of the sum */
+		if (sums[i].key != KEY_INCLUDED_TAX)
+			fits = fits && !__builtin_add_overflow(sum, amount, &sum);
+		reader->values->top[sums[i].name] = amount != 0 ? of_amount(reader, amount) : of_flag(false);
+	}
+	return (fits && sum == total) || err_set(reader->err, "the payload's sums do not add up to its total");
+}
+
+static bool
+read_currency(Reader *reader)
+{
+	const Field *exponent = &reader->fields[KEY_EXPONENT];
+
+	if (!need(reader, &keys[KEY_CURRENCY], &reader->fields[KEY_CURRENCY]) || !need_int(reader, &keys[KEY_EXPONENT], exponent, 0, 4))
 		return false;
-	reader->exponent = (int) exponent;
+	reader->currency = reader->fields[KEY_CURRENCY].text;
+	reader->exponent = (int) exponent->number;
 	if (strlen(reader->currency) != 3 || strspn(reader->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
 		return err_set(reader->err, "the payload's \"currency\" is not a code of three letters");
 	return true;
 }
 
 static bool
-read_sums(const Reader *reader, const json_t *payload, int64_t total)
-{
-	static const struct {
-		const char *key;
-		NoticeName name;
-		bool part;
-	} keys[] = {
-		{"recurring", NAME_RECURRING, true}, {"usage", NAME_USAGE, true}, {"one_off", NAME_ONE_OFF, true},
-		{"discount", NAME_DISCOUNT, true}, {"tax", NAME_TAX, true}, {"included_tax", NAME_INCLUDED_TAX, false},
-		{"rounding", NAME_ROUNDING, true}, {"carried", NAME_CARRIED, true}, {"arrears", NAME_ARREARS, true},
-		{"credit_forward", NAME_CREDIT_FORWARD, true},
-	};
-	int64_t sum = 0, amount;
-	bool fits = true;
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-	{
-		if (!read_int(reader, payload, keys[i].key, INT64_MIN, INT64_MAX, &amount))
-			return false;
-		if (keys[i].part)
-			fits = fits && !__builtin_add_overflow(sum, amount, &sum);
-		reader->values->top[keys[i].name] = amount != 0 ? of_amount(reader, amount) : of_flag(false);
-	}
-	return (fits && sum == total) || err_set(reader->err, "the payload's sums do not add up to its total");
-}
-
-static bool
-read_bill(Reader *reader, const json_t *payload, const json_t *lines)
+read_bill(Reader *reader)
 {
 	TemplateValue *top = reader->values->top;
-	int64_t total;
+	const Field *lines = &reader->fields[KEY_LINES];
+	const int64_t total = reader->fields[KEY_TOTAL].number;
 	int32_t due_on = 0;
 
-	if (json_array_size(lines) == 0)
-		return err_set(reader->err, "the payload has no lines");
-	if (!read_currency(reader, payload) || !read_int(reader, payload, "total", 0, INT64_MAX, &total) ||
-		!read_date(reader, payload, "due_on", &due_on))
+	if (!need(reader, &keys[KEY_LINES], lines) || !read_currency(reader) ||
+		!need_int(reader, &keys[KEY_TOTAL], &reader->fields[KEY_TOTAL], 0, INT64_MAX) || !need(reader, &keys[KEY_DUE_ON], &reader->fields[KEY_DUE_ON]))
 		return false;
+	if (lines->count == 0)
+		return err_set(reader->err, "the payload has no lines");
+	if (!parse_date(reader->fields[KEY_DUE_ON].text, &due_on))
+		return err_set(reader->err, "the payload's \"due_on\" is not a date");
 	top[NAME_CURRENCY] = of_text(reader->currency);
 	top[NAME_TOTAL] = of_amount(reader, total);
 	top[NAME_TOTAL_PLAIN] = keep(reader, wording_plain_amount(total, reader->currency, reader->exponent, next_text(reader)));
@@ -328,40 +430,48 @@ read_bill(Reader *reader, const json_t *payload, const json_t *lines)
 	top[NAME_DUE_ON] = keep(reader, wording_date(reader->wording, due_on, next_text(reader)));
 	top[NAME_DUE_DAY] = keep(reader, wording_day(reader->wording, due_on, next_text(reader)));
 	top[NAME_DUE_DATE] = keep(reader, wording_date(WORDING_NONE, due_on, next_text(reader)));
-	return read_sums(reader, payload, total) && read_lines(reader, lines, total);
+	return read_sums(reader, total) && read_lines(reader, lines, total);
+}
+
+/* What a bill and a void have in common. */
+static bool
+read_head(Reader *reader, const char *notice_kind)
+{
+	TemplateValue *top = reader->values->top;
+	const Field *fields = reader->fields;
+
+	for (int i = KEY_KIND; i <= KEY_ACCOUNT_ID; i++)
+		if (!need(reader, &keys[i], &fields[i]))
+			return false;
+	if (!need_int(reader, &keys[KEY_REVISION], &fields[KEY_REVISION], 0, INT32_MAX))
+		return false;
+	const char *kind = fields[KEY_KIND].text;
+	if (strcmp(kind, "bill") != 0 && strcmp(kind, "rebill") != 0 && strcmp(kind, "void") != 0)
+		return err_set(reader->err, "the payload is of an unknown kind");
+	if ((strcmp(notice_kind, "void") == 0) != (strcmp(kind, "void") == 0))
+		return err_set(reader->err, "the payload is of kind %s, the template of kind %s", kind, notice_kind);
+	if (!ymd_parse_period(fields[KEY_PERIOD].text, strlen(fields[KEY_PERIOD].text), &reader->month))
+		return err_set(reader->err, "the payload's \"period\" is not a month");
+	top[NAME_PERIOD] = of_text(fields[KEY_PERIOD].text);
+	top[NAME_MONTH] = keep(reader, wording_month(reader->wording, reader->month.from, next_text(reader)));
+	top[NAME_ACCOUNT] = of_id(reader, fields[KEY_ACCOUNT_ID].number);
+	top[NAME_REVISION] = of_id(reader, fields[KEY_REVISION].number);
+	top[NAME_REVISED] = of_flag(fields[KEY_REVISION].number > 0);
+	return true;
 }
 
 static bool
-read_payload(Reader *reader, const char *notice_kind, const json_t *payload)
+read_payload(Reader *reader, const char *notice_kind)
 {
-	TemplateValue *top = reader->values->top;
-	const json_t *lines = json_object_get(payload, "lines");
-	const bool is_void = strcmp(notice_kind, "void") == 0;
-	const char *kind, *period;
-	int64_t account_id, revision;
-
-	if (!json_is_object(payload))
+	if (json_peek(&reader->json) != '{')
 		return err_set(reader->err, "the payload is not a JSON object");
-	if (!json_is_array(lines))
-		return err_set(reader->err, "the payload's \"lines\" is %s", lines == NULL ? "missing" : "not an array");
-	if (!reserve(reader->values, lines))
-		return err_set(reader->err, "out of memory");
-	if (!read_text(reader, payload, "kind", &kind) || !read_text(reader, payload, "period", &period) ||
-		!read_int(reader, payload, "account_id", INT64_MIN, INT64_MAX, &account_id) ||
-		!read_int(reader, payload, "revision", 0, INT32_MAX, &revision))
+	if (!read_object(reader, &reader->json, keys, KEY_COUNT, reader->fields))
 		return false;
-	if (strcmp(kind, "bill") != 0 && strcmp(kind, "rebill") != 0 && strcmp(kind, "void") != 0)
-		return err_set(reader->err, "the payload is of an unknown kind");
-	if (is_void != (strcmp(kind, "void") == 0))
-		return err_set(reader->err, "the payload is of kind %s, the template of kind %s", kind, notice_kind);
-	if (!ymd_parse_period(period, strlen(period), &reader->month))
-		return err_set(reader->err, "the payload's \"period\" is not a month");
-	top[NAME_PERIOD] = of_text(period);
-	top[NAME_MONTH] = keep(reader, wording_month(reader->wording, reader->month.from, next_text(reader)));
-	top[NAME_ACCOUNT] = of_id(reader, account_id);
-	top[NAME_REVISION] = of_id(reader, revision);
-	top[NAME_REVISED] = of_flag(revision > 0);
-	return is_void || read_bill(reader, payload, lines);
+	if (!json_done(&reader->json))
+		return fail_json(reader, &reader->json);
+	if (!reserve_texts(reader->values, reader->input, reader->fields[KEY_LINES].count))
+		return err_set(reader->err, "out of memory");
+	return read_head(reader, notice_kind) && (strcmp(notice_kind, "void") == 0 || read_bill(reader));
 }
 
 /* ---- all ---------------------------------------------------------------------------------------------------------- */
@@ -387,26 +497,25 @@ notice_settings_check(const NoticeSettings *settings, Err *err)
 bool
 values_read(Values *values, const char *kind, const NoticeInput *input, const NoticeSettings *settings, Err *err)
 {
-	Reader reader = {.values = values, .input = input, .wording = wording_of(input->locale), .err = err};
-	json_error_t error;
+	Reader reader = {.values = values, .input = input, .json = json_reader(input->payload, input->payload_len),
+		.wording = wording_of(input->locale), .err = err};
 
-	json_decref(values->payload);
-	values->text_len = 0;
+	values->text_len = values->strings_len = 0;
 	memset(values->top, 0, sizeof(values->top));
-	values->payload = json_loadb(input->payload, input->payload_len, JSON_REJECT_DUPLICATES, &error);
-	if (values->payload == NULL)
-		return err_set(err, "the payload is not JSON, at byte %d", error.position);
+	values->strings = reserve(values->strings, &values->strings_size, input->payload_len + 1);
+	if (values->strings == NULL)
+		return err_set(err, "out of memory");
 	values->top[NAME_COMPANY] = of_text(if_any(settings->company));
 	values->top[NAME_SUPPORT] = of_text(if_any(settings->support));
 	values->top[NAME_PAY_URL] = of_text(if_any(settings->pay_url));
 	values->top[NAME_CUSTOMER_NAME] = of_text(if_any(input->customer_name));
-	return notice_settings_check(settings, err) && read_payload(&reader, kind, values->payload);
+	return notice_settings_check(settings, err) && read_payload(&reader, kind);
 }
 
 void
 values_free(Values *values)
 {
-	json_decref(values->payload);
+	free(values->strings);
 	free(values->items);
 	free(values->text);
 	*values = (Values){0};

@@ -7,8 +7,6 @@
 #ifndef NOTIFY_VALUES_H
 #define NOTIFY_VALUES_H
 
-#include <jansson.h>
-
 #include "common/vocabulary.h"
 #include "lib/err.h"
 
@@ -31,11 +29,13 @@ typedef struct NoticeInput {
 typedef struct Values {
 	TemplateValue top[NAME_BILL_COUNT];
 	TemplateValue *items;
-	size_t items_size;
+	size_t items_size; /* bytes */
+	char *strings; /* of the payload, without escapes */
+	size_t strings_len;
+	size_t strings_size;
 	char *text; /* what was formatted */
 	size_t text_len;
 	size_t text_size;
-	json_t *payload; /* names point into it */
 } Values;
 
 /* What is wrong with settings; each notice would fail of it. */

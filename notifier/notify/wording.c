@@ -78,6 +78,23 @@ wording_day(Wording wording, int32_t day, char *out)
 	}
 }
 
+/* Amounts and numbers are most of what is written, and printf() would be most of the time it takes. */
+static size_t
+join(char *out, const char *first, const char *second, const char *third)
+{
+	char text[WORDING_MAX];
+	const size_t len = (size_t) (stpcpy(stpcpy(stpcpy(text, first), second), third) - text);
+
+	memcpy(out, text, len);
+	return len;
+}
+
+static const char *
+sign(int64_t number)
+{
+	return number < 0 ? "-" : "";
+}
+
 /* The magnitude with separators, with a zero at its end; at most 26 digits and separators, a point and 4 decimals. */
 static const char *
 group(int64_t number, int exponent, char *buffer, size_t size)
@@ -104,15 +121,16 @@ wording_number(int64_t number, char *out)
 {
 	char digits[40];
 
-	return PRINT(out, "%s%s", number < 0 ? "-" : "", group(number, 0, digits, sizeof(digits)));
+	return join(out, sign(number), group(number, 0, digits, sizeof(digits)), "");
 }
 
 size_t
 wording_plain_amount(int64_t minor, const char *currency, int exponent, char *out)
 {
 	char digits[40];
+	const char code[] = {currency[0], currency[1], currency[2], ' ', '\0'};
 
-	return PRINT(out, "%.3s %s%s", currency, minor < 0 ? "-" : "", group(minor, exponent, digits, sizeof(digits)));
+	return join(out, code, sign(minor), group(minor, exponent, digits, sizeof(digits)));
 }
 
 size_t
@@ -124,10 +142,10 @@ wording_amount(Wording wording, int64_t minor, const char *currency, int exponen
 	char digits[40];
 
 	if (wording == WORDING_KOREAN && strcmp(currency, "KRW") == 0)
-		return PRINT(out, "%s%s원", minor < 0 ? "-" : "", group(minor, exponent, digits, sizeof(digits)));
+		return join(out, sign(minor), group(minor, exponent, digits, sizeof(digits)), "원");
 	for (size_t i = 0; wording != WORDING_NONE && i < sizeof(symbols) / sizeof(symbols[0]); i++)
 		if (strcmp(currency, symbols[i].code) == 0)
-			return PRINT(out, "%s%s%s", minor < 0 ? "-" : "", symbols[i].symbol, group(minor, exponent, digits, sizeof(digits)));
+			return join(out, sign(minor), symbols[i].symbol, group(minor, exponent, digits, sizeof(digits)));
 	return wording_plain_amount(minor, currency, exponent, out);
 }
 
@@ -166,9 +184,9 @@ wording_quantity(Wording wording, int64_t quantity, const char *metric, char *ou
 		return duration(wording, quantity, out);
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(code, units[i].code) == 0 && (underscore != NULL || strlen(code) == 3) && (wording != WORDING_NONE || i < 7))
-			return PRINT(out, "%s%s", number,
-						 wording == WORDING_KOREAN ? units[i].korean : quantity == 1 ? units[i].english_one : units[i].english);
-	const size_t len = PRINT(out, "%s ", number);
+			return join(out, number, "",
+						wording == WORDING_KOREAN ? units[i].korean : quantity == 1 ? units[i].english_one : units[i].english);
+	const size_t len = join(out, number, " ", "");
 	memcpy(out + len, metric, strlen(metric));
 	return len + strlen(metric);
 }

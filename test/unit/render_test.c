@@ -198,6 +198,45 @@ exact_texts(void)
 		{"en", "bill", "sms", "bill_krw", 0, "한빛텔레콤: your bill for May 2024 is KRW 181,350, due 15 June."},
 		{"en", "rebill", "push", "rebill_usd", 0, "Your corrected bill for May 2024"},
 		{"en", "bill", "push", "credit_krw", 1, "There is nothing to pay."},
+		{"ko", "bill", "email", "bill_krw", 2,
+			"한빛텔레콤\n"
+			"2024년 5월 요금 청구서\n"
+			"\n"
+			"납부하실 금액: 181,350원\n"
+			"납부기한 2024년 6월 15일\n"
+			"요금 납부하기: https://pay.example.com/?a=1&b=2\n"
+			"\n"
+			"월정액\n"
+			"- 기가 인터넷 1G: 38,500원\n"
+			"- 5G 프리미엄 에센셜: 85,000원\n"
+			"- 부가서비스: 통화 연결음 & 필링, 수량 2: 1,980원\n"
+			"- LTE 데이터 33 (자녀 회선): 33,000원\n"
+			"- IPTV 베이직 + 영화 <월정액>, 22일 이용: 13,271원\n"
+			"\n"
+			"이용료\n"
+			"- LTE 데이터 33 (자녀 회선), 7,345 MB: 25,795원\n"
+			"- LTE 데이터 33 (자녀 회선), 122분 5초: 2,624원\n"
+			"- LTE 데이터 33 (자녀 회선), 131건: 682원\n"
+			"\n"
+			"일회성 요금\n"
+			"- 콘텐츠 결제: 한빛게임즈: 12,900원\n"
+			"- 서비스 장애 보상: -3,300원\n"
+			"\n"
+			"할인\n"
+			"- 가족 결합 할인: -23,600원\n"
+			"- 장기 고객 할인: -5,500원\n"
+			"\n"
+			"세금\n"
+			"- 부가세: 포함\n"
+			"\n"
+			"기타\n"
+			"- 끝수 조정: -2원\n"
+			"\n"
+			"합계: 181,350원\n"
+			"위 요금에는 세금 15,614원이 포함되어 있습니다.\n"
+			"\n"
+			"고객번호 1042\n"
+			"문의: 114 & help@example.com\n"},
 		{"ko", "bill", "email", "credit_krw", 2,
 			"한빛텔레콤\n2024년 5월 요금 청구서\n\n납부하실 금액: 0원\n납부하실 금액이 없습니다.\n\n월정액\n"
 			"- 부가서비스: 통화 연결음 & 필링: 990원\n\n일회성 요금\n- 보상: -5,000원\n\n세금\n- 부가세: 포함\n\n기타\n"
@@ -372,8 +411,13 @@ other_faults(void)
 	Err err = {""};
 
 	check_text_fault(text, &settings, "홍길동", "");
-	check_text_fault("{\"period\":", &settings, NULL, "the payload is not JSON, at byte 10");
-	check_text_fault("{\"total\":1,\"total\":2}", &settings, NULL, "the payload is not JSON, at byte 18");
+	check_text_fault("{\"period\":", &settings, NULL, "the payload is not JSON: byte 10: a value is missing");
+	check_text_fault("", &settings, NULL, "the payload is not a JSON object");
+	check_text_fault("{\"revision\":1e", &settings, NULL, "the payload is not JSON: byte 14: a number is malformed");
+	check_text_fault("{\"other\":[1,}", &settings, NULL, "the payload is not JSON: byte 12: a value is missing");
+	check_text_fault("{\"kind\":\"\x80\"}", &settings, NULL, "the payload is not JSON: byte 9: a string is not UTF-8");
+	check_text_fault("{} {}", &settings, NULL, "the payload is not JSON: byte 3: something follows the end");
+	check_text_fault("{\"total\":1,\"total\":2}", &settings, NULL, "the payload has \"total\" twice");
 	check_text_fault(text, &(NoticeSettings){.company = ""}, NULL, "the company that notices come from is not set");
 	check_text_fault(text, &(NoticeSettings){.company = "a", .pay_url = "javascript:alert(1)"}, NULL, "the address to pay at must begin with https:// or http://");
 	check_text_fault(text, &settings, "a\r\nBcc: b", "title: \"customer_name\" has a control character, which a header must not have");
@@ -416,6 +460,12 @@ hashes(void)
 	CHECK(render_notice(&fresh, sms, &inputs[2], &settings, &small, &err));
 	CHECK_TEXT(small.parts[0].text, "May 2024");
 	CHECK(memcmp(small.hash, wanted, sizeof(wanted)) == 0);
+	/* a buffer that the text just fills has no room for its end */
+	free(fresh.texts[0]);
+	fresh.texts[0] = malloc(small.parts[0].len);
+	fresh.sizes[0] = small.parts[0].len;
+	CHECK(render_notice(&fresh, sms, &inputs[2], &settings, &small, &err));
+	CHECK_TEXT(small.parts[0].text, "May 2024");
 	CHECK(render_notice(&fresh, sms, &inputs[2], &(NoticeSettings){.company = "a", .sms_segments = 0}, &small, &err) && small.too_many_segments);
 	renderer_free(&renderer);
 	renderer_free(&fresh);
