@@ -22,6 +22,7 @@ stuff(Buf *out, const char *at, size_t len)
 	const char *end = at + len;
 
 	buf_clear(out);
+	(void) buf_reserve(out, len + len / 16);
 	while (at < end)
 	{
 		const char *stop = memchr(at, '\n', (size_t) (end - at));
@@ -42,11 +43,17 @@ stuff(Buf *out, const char *at, size_t len)
 static bool
 is_ascii(const char *text, size_t len)
 {
-	unsigned char all = 0;
+	uint64_t all = 0, eight;
+	unsigned char rest = 0;
 
+	for (; len >= 8; text += 8, len -= 8)
+	{
+		memcpy(&eight, text, 8);
+		all |= eight;
+	}
 	for (size_t i = 0; i < len; i++)
-		all |= (unsigned char) text[i];
-	return all < 0x80;
+		rest |= (unsigned char) text[i];
+	return (all & UINT64_C(0x8080808080808080)) == 0 && rest < 0x80;
 }
 
 bool

@@ -77,7 +77,6 @@ on_socket(CURL *easy, curl_socket_t socket, int what, void *user, void *assigned
 		if (watch != NULL)
 		{
 			curl_multi_assign(pool->multi, socket, NULL);
-			uv_poll_stop(&watch->poll);
 			uv_close((uv_handle_t *) &watch->poll, free_watch);
 		}
 		return 0;

@@ -72,12 +72,12 @@ close_session(Session *session)
 {
 	enter(session, SESSION_CLOSED);
 	pool_forget(session->pool, session);
-	if (session->polling)
-		uv_poll_stop(&session->poll);
-	open_end(session);
-	if (session->polling)
+	const bool polled = session->polling;
+	/* before libcurl closes the socket: a new one may have its number at once */
+	if (polled)
 		uv_close((uv_handle_t *) &session->poll, on_poll_closed);
-	else
+	open_end(session);
+	if (!polled)
 		free_session(session);
 }
 
@@ -206,7 +206,11 @@ flush(Session *session)
 	{
 		const ssize_t sent = send_some(session, session->sending, session->left);
 		if (sent == -2)
-			return session_lose(session, "the connection broke while writing", NULL);
+		{
+			/* the relay may have said why before it closed: reading finds that, and then the end */
+			session->left = 0;
+			return wait_for(session, UV_READABLE);
+		}
 		if (sent < 0)
 			return wait_for(session, UV_READABLE | UV_WRITABLE);
 		session->sending += sent;
