@@ -44,7 +44,7 @@ typedef struct SmtpCallbacks {
 	bool (*on_begin)(SmtpMail *mail, void *arg);
 	/* The mail is the caller's again. More may be sent from within. */
 	void (*on_result)(SmtpMail *mail, const Result *result, void *arg);
-	/* There is room again after a time without. May be NULL. */
+	/* Several times a second while there is room. May be NULL. */
 	void (*on_room)(void *arg);
 	void *arg;
 } SmtpCallbacks;

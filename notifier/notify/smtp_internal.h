@@ -39,7 +39,6 @@ typedef struct Session {
 	uv_poll_t poll;
 	bool polling; /* the handle is in use */
 	int events;   /* that it waits for */
-	bool tls;
 	SmtpOffer offer;
 	int last_code;       /* while connecting: of the line before, 0 = a new reply begins */
 	SmtpReader greeting; /* what the server said last while connecting */
@@ -66,6 +65,7 @@ struct SmtpPool {
 	CURLM *multi;
 	char url[600];
 	char password[1024];
+	bool plain; /* no connection has TLS */
 	uv_timer_t curl_timer, tick, kick;
 	int handles; /* that the loop has not let go */
 
@@ -82,7 +82,6 @@ struct SmtpPool {
 	int failures;            /* in a row */
 	double budget;           /* connections that may be made now */
 	int64_t budget_ms;
-	bool had_room;
 	bool draining, freeing;
 	void (*freed)(void *arg);
 	void *freed_arg;

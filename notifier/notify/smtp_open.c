@@ -142,6 +142,7 @@ open_setup(SmtpPool *pool, Err *err)
 		return false;
 	(void) gethostname(host, sizeof(host) - 1);
 	snprintf(pool->url, sizeof(pool->url), "%s/%s", settings->url, *settings->helo ? settings->helo : host);
+	pool->plain = strncmp(settings->url, "smtp:", 5) == 0 && settings->starttls == STARTTLS_NONE;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (pool->multi = curl_multi_init()) == NULL)
 		return err_set(err, "libcurl does not start");
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);

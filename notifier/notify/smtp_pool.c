@@ -255,10 +255,8 @@ on_tick(uv_timer_t *handle)
 		return;
 	raise_allowed(pool, now);
 	on_kick(&pool->kick);
-	const bool has_room = smtp_pool_has_room(pool);
-	if (has_room && !pool->had_room && pool->callbacks.on_room != NULL)
+	if (pool->callbacks.on_room != NULL && smtp_pool_has_room(pool))
 		pool->callbacks.on_room(pool->callbacks.arg);
-	pool->had_room = has_room;
 }
 
 void
@@ -284,7 +282,7 @@ smtp_pool_new(uv_loop_t *loop, const SmtpSettings *settings, const SmtpCallbacks
 
 	if (pool == NULL)
 		abort(); /* no memory */
-	*pool = (SmtpPool){.loop = loop, .settings = settings, .callbacks = *callbacks, .budget_ms = clock_ms(), .had_room = true};
+	*pool = (SmtpPool){.loop = loop, .settings = settings, .callbacks = *callbacks, .budget_ms = clock_ms()};
 	pool->allowed = (int) settings->max_connections;
 	pool->budget = (double) settings->connects_per_s;
 	pool->changed_ms = -HALVE_AT_MOST_EVERY_MS;

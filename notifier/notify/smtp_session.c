@@ -170,13 +170,16 @@ session_quit(Session *session)
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------ */
 
-/* Plain sockets do without libcurl, which looks its connection up in a list for every call. -1 = none now, -2 = broken. */
+/*
+ * Only where no TLS can be (starttls = none) the socket is used without libcurl, which looks its connection up in a list for
+ * every call. -1 = none now, -2 = broken.
+ */
 static ssize_t
 send_some(Session *session, const char *data, size_t len)
 {
 	size_t sent = 0;
 
-	if (session->tls)
+	if (!session->pool->plain)
 	{
 		const CURLcode code = curl_easy_send(session->easy, data, len, &sent);
 		return code == CURLE_OK ? (ssize_t) sent : code == CURLE_AGAIN ? -1 : -2;
@@ -190,7 +193,7 @@ receive_some(Session *session, char *data, size_t size)
 {
 	size_t received = 0;
 
-	if (session->tls)
+	if (!session->pool->plain)
 	{
 		const CURLcode code = curl_easy_recv(session->easy, data, size, &received);
 		return code == CURLE_OK ? (ssize_t) received : code == CURLE_AGAIN ? -1 : -2;
@@ -436,7 +439,7 @@ read_replies(Session *session)
 		take_bytes(session, data, (size_t) received);
 		if (session->state == SESSION_CLOSED)
 			return;
-	} while (session->tls || (size_t) received == sizeof(data)); /* TLS may hold bytes that no socket tells of */
+	} while (!session->pool->plain || (size_t) received == sizeof(data)); /* TLS may hold bytes that no socket tells of */
 	/* Only now the next mail: what came behind the last reply would not be an answer to it. */
 	if (session->state == SESSION_IDLE && !was_idle)
 		pool_next(session->pool, session);
@@ -449,24 +452,18 @@ on_poll(uv_poll_t *handle, int status, int events)
 
 	if (session->state == SESSION_CLOSED)
 		return;
-	if (status < 0)
-		return session_lose(session, uv_strerror(status), NULL);
-	/* What the relay says comes first: it may be why nothing can be written. */
-	if (events & (UV_READABLE | UV_DISCONNECT))
+	/* What the relay says comes first, also when the connection is reset: it may be why. */
+	if (status < 0 || (events & UV_READABLE))
 		read_replies(session);
-	if (session->state != SESSION_CLOSED && (events & UV_WRITABLE) && session->left > 0)
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (status < 0)
+		session_lose(session, "the connection broke", NULL);
+	else if ((events & UV_WRITABLE) && session->left > 0)
 		flush(session);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
-
-static bool
-uses_tls(CURL *easy)
-{
-	struct curl_tlssessioninfo *info = NULL;
-
-	return curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info != NULL && info->internals != NULL;
-}
 
 void
 session_opened(Session *session)
@@ -481,7 +478,6 @@ session_opened(Session *session)
 	session->poll.data = session;
 	session->polling = true;
 	pool->handles++;
-	session->tls = uses_tls(session->easy);
 	session->opened_ms = clock_ms();
 	pool->connecting--;
 	pool->stats.opened++;

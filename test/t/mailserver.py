@@ -138,7 +138,7 @@ class Mailbox:
 
     def authenticate(self, server, session, envelope, mechanism, data):
         return AuthResult(success=data.login.decode() == self.user and data.password.decode() == self.password,
-                          handled=True, auth_data=data.login.decode())
+                          handled=False, auth_data=data.login.decode())
 
     async def handle_DATA(self, server, session, envelope):
         self.messages.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, session.ssl is not None, session.auth_data))
@@ -156,8 +156,8 @@ class Scripted:
     USUAL = {"CONNECT": "220 scripted ESMTP", "RSET": "250 2.0.0 ok", "MAIL": "250 2.1.0 ok", "RCPT": "250 2.1.5 ok", "DATA": "354 go on",
              "DOT": "250 2.0.0 Ok: queued as SCRIPT1", "LONE": "554 5.5.1 no valid recipients", "BODY": "", "QUIT": "221 bye!"}
 
-    def __init__(self, ehlo=EHLO, **script):
-        self.ehlo = ehlo
+    def __init__(self, ehlo=EHLO, tls=None, **script):
+        self.ehlo, self.tls = ehlo, tls
         self.script = {word: list(answer) if isinstance(answer, (list, tuple)) else [answer] for word, answer in {**self.USUAL, **script}.items()}
         self.messages = []    # those whose dot was read
         self.commands = []    # of all connections
@@ -203,6 +203,8 @@ class Scripted:
     def serve(self, peer):
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if self.tls:
+                peer = self.tls.wrap_socket(peer, server_side=True)
             Dialogue(self, peer).run()
         except OSError:
             pass
