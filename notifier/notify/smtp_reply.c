@@ -136,6 +136,12 @@ is_subject(const SmtpReply *reply, const char *subject)
 	return *reply->enhanced != '\0' && strncmp(reply->enhanced + 1, subject, strlen(subject)) == 0;
 }
 
+static bool
+is_greylisted(const SmtpReply *reply)
+{
+	return says(reply, "greylist") || says(reply, "graylist");
+}
+
 /*
  * We send too much for the provider's taste, and any other message would hear the same. 4.7.x is policy; but greylisting,
  * which some servers file there too, is about one recipient, and to wait for that one alone is right. Without an enhanced
@@ -144,7 +150,7 @@ is_subject(const SmtpReply *reply, const char *subject)
 static bool
 is_throttled(const SmtpReply *reply)
 {
-	if (reply->code / 100 != 4 || says(reply, "greylist") || says(reply, "graylist"))
+	if (reply->code / 100 != 4 || is_greylisted(reply))
 		return false;
 	if (*reply->enhanced)
 		return is_class(reply, "4.7.") || is_class(reply, "4.3.2") || is_class(reply, "4.4.5");
@@ -163,6 +169,8 @@ fault_of(SmtpStep step, const SmtpReply *reply)
 
 	if (step != SMTP_STEP_RCPT && too_large)
 		return FAULT_MESSAGE;
+	if (is_greylisted(reply))
+		return FAULT_RECIPIENT;
 	if (is_subject(reply, ".7.") || step == SMTP_STEP_MAIL || reply->code == 530 || reply->code == 535)
 		return FAULT_SENDER;
 	if (is_subject(reply, ".6."))

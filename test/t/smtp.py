@@ -42,7 +42,7 @@ FAULTS = [
     ("RCPT 4xx", {"RCPT": "450 4.2.0 mailbox busy", "DATA": "554 5.5.1 no recipients"}, "TEMPORARY", "recipient", 450, 0),
     ("RCPT full", {"RCPT": "452 4.2.2 mailbox full", "DATA": "503 5.5.1 no"}, "TEMPORARY", "recipient", 452, 0),
     ("RCPT 450 without a code", {"RCPT": "450 mailbox busy", "DATA": "503 no"}, "TEMPORARY", "recipient", 450, 0),
-    ("greylisted", {"RCPT": "451 4.7.1 Greylisting in action, come back", "DATA": "503 5.5.1 no"}, "TEMPORARY", "sender", 451, 0),
+    ("greylisted", {"RCPT": "451 4.7.1 Greylisting in action, come back", "DATA": "503 5.5.1 no"}, "TEMPORARY", "recipient", 451, 0),
     ("RCPT 4.7.x", {"RCPT": "450 4.7.1 too fast", "DATA": "503 5.5.1 no"}, "THROTTLED", "sender", 450, 0),
     ("RCPT too many", {"RCPT": "450 too many mails from you", "DATA": "503 no"}, "THROTTLED", "sender", 450, 0),
     ("DATA 4xx", {"DATA": "451 4.3.0 not now"}, "TEMPORARY", "message", 451, 0),
