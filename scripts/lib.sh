@@ -79,7 +79,7 @@ find_python() {
 
 # Postfix's smtp-sink. The package is not installed but unpacked, into a directory of our user's: to install it would
 # remove another mail server, and start one.
-postfix_cache=${XDG_CACHE_HOME:-$HOME/.cache}/settle/postfix
+postfix_cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/settle/postfix
 has_sink() {
 	[ -x "$postfix_cache/usr/sbin/smtp-sink" ] || PATH=$PATH:/usr/sbin command -v smtp-sink >/dev/null
 }

@@ -24,7 +24,7 @@ from aiosmtpd.smtp import AuthResult
 
 from kafka import free_ports
 
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "settle", "postfix")
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME", "/var/tmp") + "/.cache", "settle", "postfix")
 
 
 def postfix_tool(name):
