@@ -10,6 +10,7 @@ import email.policy
 import email.utils
 import os
 import random
+import re
 import subprocess
 
 from server import REPOSITORY, Tests
@@ -64,6 +65,15 @@ class Mime:
         head, _, body = message.partition(b"\r\n\r\n")
         long = [line for line in body.split(b"\r\n") if len(line) > 76] + [line for line in head.split(b"\r\n") if len(line) > 78]
         self.tests.equal(long[:1], [], f"{name}: no line is too long")
+        self.tests.equal([word for word in re.findall(r"=\?utf-8\?[BQ]\?[^?]*\?=", head.decode()) if not self.is_whole(word)], [],
+                         f"{name}: every encoded word holds whole characters")
+
+    def is_whole(self, word):
+        (data, charset), = email.header.decode_header(word)
+        try:
+            return bool(data.decode(charset)) and len(word) <= 75
+        except UnicodeDecodeError:
+            return False
 
     def check_parsed(self, name, fields, message):
         self.check_decoded(name, fields, email.message_from_bytes(message, policy=email.policy.compat32))
