@@ -154,7 +154,7 @@ is_throttled(const SmtpReply *reply)
 		return false;
 	if (*reply->enhanced)
 		return is_class(reply, "4.7.") || is_class(reply, "4.3.2") || is_class(reply, "4.4.5");
-	return reply->code == 421 || says(reply, "throttl") || says(reply, "rate limit") || says(reply, "rate exceeded") ||
+	return says(reply, "throttl") || says(reply, "rate limit") || says(reply, "rate exceeded") ||
 		   says(reply, "too many") || says(reply, "sending rate") || says(reply, "message quota");
 }
 

@@ -249,6 +249,14 @@ class Smtp:
         results, figures = self.send("free", server.port, driver_mails=20, driver_free_ms=1000, email_max_connections=5)
         self.tests.equal((self.outcomes(results), len(server.messages)), ({"AMBIGUOUS": 5, "NOT_TRIED": 5}, 5), "free")
 
+    def test_nobody_there(self):
+        """A name that there is not, and a host that does not answer: mails come back, and an end is not held up."""
+        for host, settings in (("no-such-host.invalid", {}), ("192.0.2.1", {"email_connect_timeout_s": 2}), ("192.0.2.1", {"driver_free_ms": 500})):
+            began = time.monotonic()
+            results, figures = self.send(host, 25, host=host, driver_mails=2, **settings)
+            self.tests.equal(self.outcomes(results), {"NOT_TRIED": 2}, f"{host}: mails come back")
+            self.tests.check(figures["stall_ms"] < 1000 and time.monotonic() - began < 20, f"{host}: nothing is held up", figures)
+
     # ---- real servers: smtp-sink ----------------------------------------------------------------------------------
 
     def test_sink(self):
