@@ -197,9 +197,11 @@ pool_next(SmtpPool *pool, Session *session)
 			kick(pool);
 		return;
 	}
-	while ((mail = pop_mail(pool)) != NULL)
+	while (session->state == SESSION_IDLE && (mail = pop_mail(pool)) != NULL)
 		if (session_start(session, mail))
 			return;
+	if (session->state != SESSION_IDLE)
+		return; /* who was told of a result has drained the pool */
 	session->next_idle = pool->idle;
 	pool->idle = session;
 }

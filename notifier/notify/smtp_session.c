@@ -472,8 +472,8 @@ session_opened(Session *session)
 
 	if (*pool->settings->user != '\0' && !session->offer.auth)
 		return session_failed(session, "the relay does not offer AUTH"); /* libcurl would go on without */
-	if (curl_easy_getinfo(session->easy, CURLINFO_ACTIVESOCKET, &session->socket) != CURLE_OK || session->socket == CURL_SOCKET_BAD ||
-		uv_poll_init_socket(pool->loop, &session->poll, session->socket) != 0)
+	if (curl_easy_getinfo(session->easy, CURLINFO_ACTIVESOCKET, &session->socket) != CURLE_OK ||
+		session->socket == CURL_SOCKET_BAD || uv_poll_init_socket(pool->loop, &session->poll, session->socket) != 0)
 		return session_failed(session, "the connection was gone at once");
 	session->poll.data = session;
 	session->polling = true;
