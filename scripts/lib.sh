@@ -2,6 +2,7 @@
 #
 #   . scripts/lib.sh
 #   install_packages [test]           what is missing, by apt-get; `test` also what only the tests need
+#   unpack_postfix                    smtp-sink for the tests, without installing Postfix
 #   work_dir                          a temporary directory that the server's user can read: $work
 #   build_tree DIR                    a copy of the sources in DIR, built with warnings as errors
 #   start_server DIR [name=value …]   a private PostgreSQL; exports PGHOST, PGPORT, PGUSER, PGDATABASE
@@ -71,9 +72,26 @@ apt_major() {
 # A python3 with the modules the tests use; one that is first in PATH may not see what apt-get installs.
 find_python() {
 	for python in python3 /usr/bin/python3; do
-		! "$python" -c 'import jsonschema' 2>/dev/null || return 0
+		! "$python" -c 'import jsonschema, aiosmtpd' 2>/dev/null || return 0
 	done
 	return 1
+}
+
+# Postfix's smtp-sink. The package is not installed but unpacked, into a directory of our user's: to install it would
+# remove another mail server, and start one.
+postfix_cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/settle/postfix
+has_sink() {
+	[ -x "$postfix_cache/usr/sbin/smtp-sink" ] || PATH=$PATH:/usr/sbin command -v smtp-sink >/dev/null
+}
+
+unpack_postfix() {
+	local fresh libraries
+	mkdir -p "${postfix_cache%/*}" && fresh=$(mktemp -d "${postfix_cache%/*}/unpack.XXXXXX") || return 1
+	(cd "$fresh" && apt-get -q download postfix && dpkg-deb -x postfix_*.deb . && chmod 755 .) || return 1
+	mapfile -t libraries < <(dpkg-deb -f "$fresh"/postfix_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
+	apt_install "${libraries[@]}" || return 1
+	rm -rf "$fresh"/postfix_*.deb "$postfix_cache"
+	mv "$fresh" "$postfix_cache"
 }
 
 clang_sanitizes() {
@@ -92,11 +110,14 @@ missing_packages() { # the PostgreSQL ones are added once the version is known
 	pkg-config --exists libmicrohttpd 2>/dev/null || say libmicrohttpd-dev
 	pkg-config --exists inih 2>/dev/null || say libinih-dev
 	pkg-config --exists jansson 2>/dev/null || say libjansson-dev
+	pkg-config --exists libcurl 2>/dev/null || say libcurl4-openssl-dev
 	command -v kcat >/dev/null || say kcat
 	[ "${1:-}" = test ] || return 0
 	command -v ps >/dev/null || say procps
 	command -v python3 >/dev/null || say python3
-	find_python || say python3-jsonschema
+	find_python || say python3-jsonschema python3-aiosmtpd
+	command -v openssl >/dev/null || say openssl
+	has_sink || say postfix
 	command -v pg_prove >/dev/null || say libtap-parser-sourcehandler-pgtap-perl
 	find_postgres && [ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say pgtap
 	command -v clang >/dev/null || say clang
@@ -124,7 +145,7 @@ install_packages() {
 			case $package in
 				postgresql) extra+=("postgresql-$major" "postgresql-server-dev-$major") ;;
 				pgtap) extra+=("postgresql-$major-pgtap") ;;
-				libclang-rt) ;;
+				libclang-rt | postfix) ;;
 				*) extra+=("$package") ;;
 			esac
 		done
@@ -137,6 +158,7 @@ install_packages() {
 		[ ${#extra[@]} = 0 ] || apt_install "${extra[@]}" >>"$work/apt.log" 2>&1 || ok=no
 		[ $had_server = yes ] || as_root rm -f "$conf"
 		[ $ok = yes ] || { tail -n 30 "$work/apt.log"; die "apt-get install ${extra[*]} failed"; }
+		[ "${1:-}" != test ] || has_sink || unpack_postfix >>"$work/apt.log" 2>&1 || true
 		# The sanitizers of clang are a package of their own in some releases, and of clang in others.
 		if [ "${1:-}" = test ] && ! clang_sanitizes; then
 			apt_install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" >>"$work/apt.log" 2>&1 || true

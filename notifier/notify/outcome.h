@@ -19,8 +19,16 @@ typedef enum Outcome {
 	OUTCOME_THROTTLED   /* the provider asks to wait; not counted, and all of its messages wait `retry_after_ms` */
 } Outcome;
 
+/*
+ * Whose doing a refusal is, as far as the provider tells. A recipient that does not exist may be put on the suppression
+ * list and be reached on another channel; when it is our configuration, reputation or right to send that is refused, every
+ * other message would be too: that is for an operator to see, and no reason to write off a customer's address.
+ */
+typedef enum Fault { FAULT_NONE, FAULT_RECIPIENT, FAULT_MESSAGE, FAULT_SENDER } Fault;
+
 typedef struct Result {
 	Outcome outcome;
+	Fault fault;           /* of TEMPORARY, PERMANENT and THROTTLED */
 	int code;              /* SMTP reply or HTTP status; 0 = none came */
 	char enhanced[12];     /* RFC 3463, "5.1.1"; empty = none */
 	char text[256];        /* what the provider said, one line, without addresses */
