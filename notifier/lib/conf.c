@@ -3,11 +3,12 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/conf.h"
+#include "lib/ini_file.h"
+#include "lib/log.h"
 
 extern char **environ;
 
@@ -122,42 +123,25 @@ set_named(Conf *conf, const char *name, const char *value, Err *err)
 
 /* ---- sources ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Reading {
-	Conf *conf;
-	Err *err;
-	bool failed;
-} Reading;
-
-static int
-ini_value(void *user, const char *section, const char *name, const char *value)
-{
-	Reading *reading = user;
-	char full[256];
-
-	if (reading->failed)
-		return 1;
-	snprintf(full, sizeof(full), "%s%s%s", section, *section ? "." : "", name);
-	reading->failed = !set_named(reading->conf, full, value, reading->err);
-	return 1;
-}
-
 static bool
 read_file(Conf *conf, Err *err)
 {
-	Reading reading = {.conf = conf, .err = err};
+	IniFile file;
 	Err reason;
+	bool done = true;
 
 	if (conf->file == NULL)
 		return true;
-	const int result = ini_parse(conf->file, ini_value, &reading);
-	if (result < 0)
-		return err_set(err, "cannot read %s: %s", conf->file, strerror(errno));
-	if (result > 0)
-		return err_set(err, "%s, line %d is not \"key = value\"", conf->file, result);
-	if (!reading.failed)
-		return true;
-	reason = *err;
-	return err_set(err, "%s: %.400s", conf->file, reason.text);
+	if (!ini_file_read(conf->file, &file, err))
+		return false;
+	for (size_t i = 0; done && i < file.count; i++)
+	{
+		done = set_named(conf, file.entries[i].name, file.entries[i].value, &reason);
+		if (!done)
+			(void) err_set(err, "%s, line %d: %.400s", conf->file, file.entries[i].line, reason.text);
+	}
+	ini_file_free(&file);
+	return done;
 }
 
 /* SETTLE_RELAY_POSTGRES_SLOT → postgres.slot; a dot and an underscore look the same there, so keys are tried in turn. */
@@ -218,11 +202,6 @@ set_defaults(Conf *conf, Err *err)
 	return true;
 }
 
-typedef struct Line {
-	const char *name;
-	const char *value;
-} Line;
-
 static bool
 is_switch(const ConfSwitch *switches, const char *argument)
 {
@@ -253,47 +232,60 @@ is_action(const char *argument, ConfAction *action)
 	return false;
 }
 
-/* Takes the command line apart; keys are applied later, after the file. */
+/*
+ * Takes the command line apart; keys are applied later, after the file, and again with each reload. argv stays as it is: a
+ * daemon may execute itself anew with it.
+ */
 static bool
-read_arguments(Conf *conf, int argc, char **argv, const ConfSwitch *switches, ConfAction *action, Line *lines,
-			   size_t *count, Err *err)
+read_arguments(Conf *conf, int argc, char **argv, const ConfSwitch *switches, ConfAction *action, Err *err)
 {
+	conf->arguments = calloc((size_t) argc + 1, sizeof(ConfPair));
 	for (int i = 1; i < argc; i++)
 	{
-		char *argument = argv[i];
-		char *equals = strchr(argument, '=');
+		const char *argument = argv[i];
+		const size_t len = strcspn(argument, "=");
 
 		if (is_switch(switches, argument) || is_action(argument, action))
 			continue;
 		if (strncmp(argument, "--", 2) != 0)
 			return err_set(err, "\"%s\" is not an option; %s --help lists them", argument, conf->program);
-		if (equals == NULL && i + 1 == argc)
+		if (argument[len] == '\0' && i + 1 == argc)
 			return err_set(err, "%s needs a value", argument);
-		const char *value = equals != NULL ? equals + 1 : argv[++i];
-		if (equals != NULL)
-			*equals = '\0';
-		if (strcmp(argument, "--config") == 0)
+		const char *value = argument[len] == '=' ? argument + len + 1 : argv[++i];
+		if (len == strlen("--config") && strncmp(argument, "--config", len) == 0)
 			conf->file = value;
 		else
-			lines[(*count)++] = (Line){argument + 2, value};
+			conf->arguments[conf->argument_count++] = (ConfPair){strndup(argument + 2, len - 2), strdup(value)};
 	}
 	return true;
+}
+
+static bool
+read_sources(Conf *conf, Err *err)
+{
+	bool done = set_defaults(conf, err) && read_file(conf, err) && read_environment(conf, err);
+
+	for (size_t i = 0; done && i < conf->argument_count; i++)
+		done = set_named(conf, conf->arguments[i].name, conf->arguments[i].value, err);
+	return done;
+}
+
+static bool
+fits_together(const Conf *conf, Err *err)
+{
+	return conf->check == NULL || conf->check(conf->target, conf, err);
 }
 
 bool
 conf_load(Conf *conf, int argc, char **argv, const ConfSwitch *switches, ConfAction *action, Err *err)
 {
-	Line *lines = calloc((size_t) argc + 1, sizeof(Line));
-	size_t count = 0;
-
 	*action = CONF_RUN;
-	bool loaded = set_defaults(conf, err) &&
-				  read_arguments(conf, argc, argv, switches, action, lines, &count, err) &&
-				  (*action == CONF_HELP || *action == CONF_VERSION || (read_file(conf, err) && read_environment(conf, err)));
-	for (size_t i = 0; loaded && i < count; i++)
-		loaded = set_named(conf, lines[i].name, lines[i].value, err);
-	free(lines);
-	return loaded;
+	if (!read_arguments(conf, argc, argv, switches, action, err))
+		return false;
+	if (*action == CONF_HELP || *action == CONF_VERSION)
+		return set_defaults(conf, err);
+	/* What is in force can be looked at before it is complete. */
+	return read_sources(conf, err) && (*action == CONF_PRINT || fits_together(conf, err));
 }
 
 /* ---- reload ----------------------------------------------------------------------------------------------------- */
@@ -335,10 +327,12 @@ conf_reload(Conf *conf, Err *err)
 	fresh.target = calloc(1, target_size(conf));
 	fresh.kafka = NULL;
 	fresh.kafka_count = 0;
-	const bool loaded = set_defaults(&fresh, err) && read_file(&fresh, err) && read_environment(&fresh, err);
+	const bool loaded = read_sources(&fresh, err) && fits_together(&fresh, err);
 	for (const ConfKey *key = conf->keys; loaded && key->name != NULL; key++)
 		if (key->reloads && key->type != CONF_TEXT)
 			memcpy((char *) conf->target + key->offset, (char *) fresh.target + key->offset, value_size(key->type));
+	fresh.arguments = NULL; /* they are conf's */
+	fresh.argument_count = 0;
 	conf_free(&fresh);
 	free(fresh.target);
 	return loaded;
@@ -411,6 +405,34 @@ conf_print(const Conf *conf, FILE *out)
 				is_secret_property(conf->kafka[i].name) ? "********" : conf->kafka[i].value);
 }
 
+/* Those of the file and of the environment are for the daemon's user and root alone. */
+void
+conf_warn_of_secrets(const Conf *conf)
+{
+	for (size_t i = 0; i < conf->argument_count; i++)
+	{
+		const char *name = conf->arguments[i].name;
+		const ConfKey *key = find_key(conf, name);
+
+		if (*conf->arguments[i].value != '\0' && (key != NULL ? key->secret : is_secret_property(name)))
+			log_warning("everybody on this machine can read the command line; a secret belongs in the file or the environment",
+						F_TEXT("setting", name));
+	}
+}
+
+static void
+free_pairs(ConfPair **pairs, size_t *count)
+{
+	for (size_t i = 0; i < *count; i++)
+	{
+		free((*pairs)[i].name);
+		free((*pairs)[i].value);
+	}
+	free(*pairs);
+	*pairs = NULL;
+	*count = 0;
+}
+
 void
 conf_free(Conf *conf)
 {
@@ -421,12 +443,6 @@ conf_free(Conf *conf)
 			free(*text);
 			*text = NULL;
 		}
-	for (size_t i = 0; i < conf->kafka_count; i++)
-	{
-		free(conf->kafka[i].name);
-		free(conf->kafka[i].value);
-	}
-	free(conf->kafka);
-	conf->kafka = NULL;
-	conf->kafka_count = 0;
+	free_pairs(&conf->kafka, &conf->kafka_count);
+	free_pairs(&conf->arguments, &conf->argument_count);
 }

@@ -123,6 +123,7 @@ main(int argc, char **argv)
 						   .environment = "SETTLE_NOTIFIER_",
 						   .keys = settings_keys,
 						   .reserved = settings_reserved,
+						   .check = settings_check,
 						   .target = &notifier.settings};
 	if (!conf_load(&notifier.conf, argc, argv, switches, &action, &err))
 	{
@@ -132,6 +133,7 @@ main(int argc, char **argv)
 	}
 	Ending status = END_OK;
 	log_setup((LogLevel) notifier.settings.log_level, notifier.settings.log_format == 1);
+	conf_warn_of_secrets(&notifier.conf);
 	switch (action)
 	{
 		case CONF_HELP:

@@ -3,6 +3,7 @@
  */
 #include <stddef.h>
 
+#include "lib/checks.h"
 #include "notify/settings.h"
 
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
@@ -39,3 +40,19 @@ const ConfReserved settings_reserved[] = {
 	{"enable.partition.eof", "it is the notifier's own"},
 	{NULL, NULL},
 };
+
+bool
+settings_check(const void *target, const Conf *conf, Err *err)
+{
+	const Settings *settings = target;
+
+	if (!check_topic("topic.bills", settings->topic_bills, err))
+		return false;
+	if (*settings->group == '\0')
+		return err_set(err, "consumer.group must not be empty");
+	rd_kafka_conf_t *kafka = check_kafka(conf, err);
+	if (kafka == NULL)
+		return false;
+	rd_kafka_conf_destroy(kafka);
+	return true;
+}

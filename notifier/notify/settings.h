@@ -23,4 +23,7 @@ typedef struct Settings {
 extern const ConfKey settings_keys[];
 extern const ConfReserved settings_reserved[];
 
+/* Conf.check: names that Kafka takes, and what would fail at run in any case. */
+bool settings_check(const void *target, const Conf *conf, Err *err) MUST_CHECK;
+
 #endif

@@ -516,6 +516,7 @@ main(int argc, char **argv)
 						.environment = "SETTLE_RELAY_",
 						.keys = settings_keys,
 						.reserved = settings_reserved,
+						.check = settings_check,
 						.target = &relay.settings};
 	if (!conf_load(&relay.conf, argc, argv, switches, &action, &err))
 	{
@@ -525,6 +526,7 @@ main(int argc, char **argv)
 	}
 	int status = END_OK;
 	log_setup((LogLevel) relay.settings.log_level, relay.settings.log_format == 1);
+	conf_warn_of_secrets(&relay.conf);
 	switch (action)
 	{
 		case CONF_HELP:

@@ -1,8 +1,12 @@
 /*
  * settings.c: what settle-relay can be told (see settings.h).
  */
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "lib/checks.h"
 #include "relay/settings.h"
 
 static const char *const deliveries[] = {"exactly-once", "at-least-once", NULL};
@@ -59,3 +63,72 @@ const ConfReserved settings_reserved[] = {
 	{"delivery.report.only.error", "it is the relay's own"},
 	{NULL, NULL},
 };
+
+/* ---- what must hold between them -------------------------------------------------------------------------------- */
+
+#define LONGEST_SLOT 63
+
+static bool
+check_slot(const char *slot, Err *err)
+{
+	const size_t len = strlen(slot);
+
+	if (len >= 1 && len <= LONGEST_SLOT && strspn(slot, "abcdefghijklmnopqrstuvwxyz0123456789_") == len)
+		return true;
+	return err_set(err, "postgres.slot must be 1 to %d lower-case letters, digits and underscores, not \"%.200s\"", LONGEST_SLOT, slot);
+}
+
+/* Positions among events would be read as events, and compacted together with them. */
+static bool
+check_topics(const Settings *settings, Err *err)
+{
+	const struct {
+		const char *key, *topic;
+	} topics[] = {{"topic.bills", settings->topic_bills},
+				  {"topic.runs", settings->topic_runs},
+				  {"topic.position", settings->topic_position},
+				  {"topic.dead_letter", settings->topic_dead_letter}};
+
+	for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++)
+	{
+		if (!check_topic(topics[i].key, topics[i].topic, err))
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(topics[i].topic, topics[j].topic) == 0)
+				return err_set(err, "%s and %s must be two topics, not both %s", topics[j].key, topics[i].key, topics[i].topic);
+	}
+	return true;
+}
+
+/* The broker aborts a transaction that lasts too long, and counts from its first event; to commit takes time as well. */
+static bool
+check_transaction(const Settings *settings, rd_kafka_conf_t *kafka, Err *err)
+{
+	char text[32];
+	size_t size = sizeof(text);
+
+	if (settings->delivery != EXACTLY_ONCE || rd_kafka_conf_get(kafka, "transaction.timeout.ms", text, &size) != RD_KAFKA_CONF_OK)
+		return true;
+	const int64_t timeout = strtoll(text, NULL, 10);
+	if (settings->transaction_ms <= timeout / 2)
+		return true;
+	return err_set(err, "transaction.ms must be at most half of kafka.transaction.timeout.ms, which is %" PRId64 ", not %" PRId64,
+				   timeout, settings->transaction_ms);
+}
+
+bool
+settings_check(const void *target, const Conf *conf, Err *err)
+{
+	const Settings *settings = target;
+
+	if (!check_slot(settings->slot, err) || !check_topics(settings, err))
+		return false;
+	if (*settings->source == '\0')
+		return err_set(err, "relay.source must not be empty: a CloudEvent has a source");
+	rd_kafka_conf_t *kafka = check_kafka(conf, err);
+	if (kafka == NULL)
+		return false;
+	const bool fits = check_transaction(settings, kafka, err);
+	rd_kafka_conf_destroy(kafka);
+	return fits;
+}

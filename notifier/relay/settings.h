@@ -36,4 +36,7 @@ typedef struct Settings {
 extern const ConfKey settings_keys[];
 extern const ConfReserved settings_reserved[];
 
+/* Conf.check: names that PostgreSQL and Kafka take, and what would fail at run in any case. */
+bool settings_check(const void *target, const Conf *conf, Err *err) MUST_CHECK;
+
 #endif

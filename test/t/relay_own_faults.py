@@ -48,7 +48,7 @@ class OwnFaults:
 
     def relay_stopped(self):
         """The first one wakes up in the middle of a Kafka transaction that the second one has ended."""
-        first = self.start(transaction_ms="60000", transaction_events="1000000")
+        first = self.start(transaction_ms="60000", transaction_events="1000000", **{"kafka_transaction.timeout.ms": "120000"})
         self.wait_streaming(self.name, first)
         self.write()
         self.wait_until(f"{self.name}: a Kafka transaction is open", lambda: self.metric(first, "bytes_total") > 0)
