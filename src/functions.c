@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
 #include "common/payload.h"
@@ -34,6 +36,7 @@ PG_FUNCTION_INFO_V1(settle_emit_released);
 PG_FUNCTION_INFO_V1(settle_lock_period);
 PG_FUNCTION_INFO_V1(settle_unlock_period);
 PG_FUNCTION_INFO_V1(settle_payload_number);
+PG_FUNCTION_INFO_V1(settle_flush_wal);
 PG_FUNCTION_INFO_V1(settle_library);
 PG_FUNCTION_INFO_V1(settle_try_bigint);
 PG_FUNCTION_INFO_V1(settle_try_timestamptz);
@@ -141,6 +144,21 @@ settle_payload_number(PG_FUNCTION_ARGS)
 	if (!payload_read_int(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), text_to_cstring(PG_GETARG_TEXT_PP(1)), &value))
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(value);
+}
+
+/* pg_logical_emit_message() can flush by itself from PostgreSQL 17 on only. */
+Datum
+settle_flush_wal(PG_FUNCTION_ARGS)
+{
+	const XLogRecPtr lsn = PG_GETARG_LSN(0);
+
+	if (RecoveryInProgress())
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("a standby writes no WAL")));
+	if (lsn > GetXLogInsertRecPtr())
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("no WAL has been written up to %X/%X", LSN_FORMAT_ARGS(lsn))));
+	XLogFlush(lsn);
+	PG_RETURN_VOID();
 }
 
 /* For settle_doctor(), which compares it with the version of the extension. */

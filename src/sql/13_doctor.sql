@@ -322,7 +322,7 @@ BEGIN ATOMIC
 			settle.doctor_setting('max_wal_senders')::integer AS senders, settle.doctor_setting('output_plugin_libraries') AS plugins,
 			(SELECT count(*) FROM pg_replication_slots) AS slots_used, (SELECT count(*) FROM pg_stat_replication) AS senders_used
 	), idle AS MATERIALIZED (
-		SELECT s.slot_name, s.wal_status = 'lost' AS lost,
+		SELECT s.slot_name, s.plugin, s.wal_status = 'lost' AS lost,
 			CASE WHEN NOT pg_is_in_recovery() THEN pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)) END AS kept
 		FROM pg_replication_slots AS s WHERE s.slot_type = 'logical' AND s.database = current_database() AND NOT s.active
 	)
@@ -340,7 +340,11 @@ BEGIN ATOMIC
 	SELECT 'idle slots', CASE WHEN bool_or(lost) THEN 'error' WHEN count(*) > 0 THEN 'warning' ELSE 'ok' END,
 		coalesce(string_agg(CASE WHEN lost THEN format('%s has lost its WAL', slot_name)
 			ELSE format('%s has no consumer%s', slot_name, ' and keeps ' || kept || ' of WAL') END, ', ' ORDER BY slot_name), 'none'),
-		string_agg(format('SELECT pg_drop_replication_slot(%L); -- unless its consumer comes back', slot_name), E'\n' ORDER BY slot_name)
+		-- without its slot a relay misses events: that of one which only stands still must stay
+		string_agg(format(CASE WHEN plugin <> 'settle' THEN 'SELECT pg_drop_replication_slot(%L); -- unless its consumer comes back'
+			WHEN lost THEN 'SELECT pg_drop_replication_slot(%1$L); SELECT settle_relay_setup(%1$L); -- then settle_republish() what it missed'
+			ELSE 'SELECT * FROM settle.relay_status WHERE slot = %L; -- start its relay; drop the slot only when nobody wants its events' END, slot_name),
+			E'\n' ORDER BY slot_name)
 	FROM idle
 	UNION ALL
 	SELECT 'output plugins', CASE WHEN NOT hidden AND coalesce('settle' = ANY (settle.doctor_list(plugins)), true) THEN 'ok' ELSE 'warning' END,

@@ -11,6 +11,12 @@ DECLARE
 	plugins text;
 	start pg_lsn;
 BEGIN
+	IF slot IS NULL THEN
+		RAISE EXCEPTION 'slot must not be NULL' USING ERRCODE = 'null_value_not_allowed';
+	ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+		-- An older snapshot would not show all events that were written before the slot.
+		RAISE EXCEPTION 'settle_relay_setup() needs isolation level READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
 	-- A slot cannot be made in a transaction that has written, so the command is looked up first and recorded last.
 	IF command_id IS NOT NULL THEN
 		earlier := settle.command_find(command_id, 'settle_relay_setup', jsonb_build_object('slot', slot));
@@ -39,12 +45,17 @@ BEGIN
 	END IF;
 	SELECT lsn INTO start FROM pg_create_logical_replication_slot(slot, 'settle');
 	IF settle.command_claim(command_id, 'settle_relay_setup', jsonb_build_object('slot', slot)) IS NOT NULL THEN
+		PERFORM pg_drop_replication_slot(slot); -- a rollback would leave it
 		RAISE EXCEPTION 'another session has just executed this command' USING ERRCODE = 'serialization_failure';
 	END IF;
+	-- What an earlier slot of this name had is not what this one has.
+	DELETE FROM settle.relay_start AS r WHERE r.slot = settle_relay_setup.slot;
+	DELETE FROM settle.relay_progress AS p WHERE p.slot = settle_relay_setup.slot;
+	PERFORM settle.note_relays();
 	PERFORM settle.command_finish(command_id, to_jsonb(start::text));
 	RETURN start;
 END $$;
-COMMENT ON FUNCTION settle_relay_setup(text, uuid) IS 'makes the replication slot that settle-relay reads the outbox from; events written from now on are kept until the relay has brought them to Kafka. Returns where it begins. For settle_admin; not in a transaction that has written. Errors: 55000 wal_level or output_plugin_libraries, 42710 the slot exists, 53400 no free slot (max_replication_slots), ST012 command id used otherwise';
+COMMENT ON FUNCTION settle_relay_setup(text, uuid) IS 'makes the replication slot that settle-relay reads the outbox from; events written from now on are kept until the relay has brought them to Kafka. Returns where it begins. For settle_admin; not in a transaction that has written. Errors: 22004 slot is NULL, 25000 isolation level, 55000 wal_level or output_plugin_libraries, 42710 the slot exists, 53400 no free slot (max_replication_slots), ST012 command id used otherwise';
 
 -- ---- what the relay tells -----------------------------------------------------------------------------------------------
 
@@ -64,6 +75,16 @@ COMMENT ON COLUMN settle.relay_progress.events IS 'events that Kafka holds, as c
 COMMENT ON COLUMN settle.relay_progress.lsn IS 'end of the last database transaction that Kafka holds as a whole';
 COMMENT ON COLUMN settle.relay_progress.last_event_at IS 'commit time of the last event''s transaction, of whatever month';
 COMMENT ON COLUMN settle.relay_progress.recorded_at IS 'when the relay wrote this row';
+
+CREATE TABLE settle.relay_start (
+	slot text NOT NULL CONSTRAINT relay_start_key PRIMARY KEY,
+	lsn pg_lsn NOT NULL,
+	lacks date[] NOT NULL
+);
+COMMENT ON TABLE settle.relay_start IS 'which months each relay''s slot came too late for. A slot brings all that is committed while it exists, so it can lack only what had been written before';
+COMMENT ON COLUMN settle.relay_start.slot IS 'the relay''s replication slot';
+COMMENT ON COLUMN settle.relay_start.lsn IS 'where it was when this row was written: its beginning, when settle_relay_setup() made it';
+COMMENT ON COLUMN settle.relay_start.lacks IS 'months that had events then and were not sent again as a whole since; settle_outbox_prune() keeps them';
 
 CREATE TABLE settle.relay_error (
 	error_id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT relay_error_key PRIMARY KEY,
@@ -94,16 +115,31 @@ COMMENT ON COLUMN settle.relay_error.attempts IS 'how often it was refused';
 COMMENT ON COLUMN settle.relay_error.refused_at IS 'when it was refused last';
 COMMENT ON COLUMN settle.relay_error.republished_at IS 'when settle_republish() has sent it again since; NULL = it has not';
 
+-- A relay that a newer one has displaced may tell late, and an older count must not win: the WAL only grows, so what is
+-- older has a smaller LSN, or the same in the midst of one transaction and then a smaller count. Counts that fell although
+-- the LSN rose are of a relay that began anew because an operator let it forget its position. That is done when the slot
+-- was made anew or moved, so nothing that was known of the slot holds any more. A relay tells all months it counts, at
+-- most 32 (notifier/relay/position.h); beyond that it forgets the oldest, and one that is missing says nothing.
 CREATE FUNCTION settle.relay_record(slot text, lsn pg_lsn, last_event_at timestamptz, periods date[], events bigint[]) RETURNS void
-LANGUAGE sql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, settle, pg_temp AS $$
+BEGIN
+	PERFORM FROM settle.relay_progress AS p
+		LEFT JOIN unnest(relay_record.periods, relay_record.events) AS told (period, events) ON told.period = p.period
+	WHERE p.slot = relay_record.slot AND p.lsn < relay_record.lsn AND coalesce(told.events, 0) < p.events
+		AND (told.period IS NOT NULL OR cardinality(relay_record.periods) BETWEEN 1 AND 31);
+	IF FOUND THEN
+		DELETE FROM settle.relay_start AS r WHERE r.slot = relay_record.slot;
+		DELETE FROM settle.relay_progress AS p WHERE p.slot = relay_record.slot;
+	END IF;
 	INSERT INTO settle.relay_progress AS p (slot, period, events, lsn, last_event_at)
 	SELECT relay_record.slot, told.period, told.events, relay_record.lsn, coalesce(relay_record.last_event_at, now())
 	FROM unnest(relay_record.periods, relay_record.events) AS told (period, events)
 	ON CONFLICT ON CONSTRAINT relay_progress_key
-	DO UPDATE SET events = excluded.events, lsn = excluded.lsn, last_event_at = coalesce(relay_record.last_event_at, p.last_event_at), recorded_at = now();
-$$;
-COMMENT ON FUNCTION settle.relay_record(text, pg_lsn, timestamptz, date[], bigint[]) IS 'what settle-relay calls once a second, and when it has read its position: events of each month that Kafka holds, in all; last_event_at NULL = not known';
+	DO UPDATE SET events = excluded.events, lsn = excluded.lsn, last_event_at = coalesce(relay_record.last_event_at, p.last_event_at), recorded_at = now()
+	WHERE (p.lsn, p.events) <= (excluded.lsn, excluded.events);
+END $$;
+COMMENT ON FUNCTION settle.relay_record(text, pg_lsn, timestamptz, date[], bigint[]) IS 'what settle-relay calls once a second, and when it has read its position: events of each month that Kafka holds, in all; last_event_at NULL = not known. What is older than what was told is left out';
 
 CREATE FUNCTION settle.relay_refuse(slot text, event_id text, event_type text, account_id bigint, period date, action text,
 	message text, commit_lsn pg_lsn) RETURNS void
@@ -163,6 +199,8 @@ COMMENT ON COLUMN settle.relay_status.errors IS 'events that Kafka refused and t
 -- The output plugin reads inserts into this table as those into settle.outbox. A row of the outbox stands for what was
 -- settled, once; what is only sent again must leave no second one there.
 CREATE TABLE settle.outbox_republish (LIKE settle.outbox);
+-- A publication FOR ALL TABLES would else forbid the delete.
+ALTER TABLE settle.outbox_republish REPLICA IDENTITY FULL;
 COMMENT ON TABLE settle.outbox_republish IS 'events on their way to be sent again: settle_republish() inserts and deletes them in one transaction, so it is always empty';
 COMMENT ON COLUMN settle.outbox_republish.account_id IS 'as in outbox';
 COMMENT ON COLUMN settle.outbox_republish.created_at IS 'as in outbox';
@@ -183,20 +221,73 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.require_relay() IS 'error 55000 when no relay would hear of an event';
 
+-- What a slot lacks is noted when it exists already, with a later snapshot: what that does not show is committed after the
+-- slot's beginning and comes through it. A slot that was made by hand gets its row here; it is taken to lack every month
+-- that has events now. The rows stay locked, so a slot that is made anew meanwhile waits with its own row.
+CREATE FUNCTION settle.note_relays() RETURNS text[]
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	slots text[];
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RETURN '{}'; -- there is no later snapshot
+	END IF;
+	-- one that is being made has no confirmed_flush_lsn yet, nor a beginning
+	slots := ARRAY(SELECT s.slot_name FROM pg_replication_slots AS s
+		WHERE s.plugin = 'settle' AND s.database = current_database() AND s.confirmed_flush_lsn IS NOT NULL);
+	DELETE FROM settle.relay_start AS r WHERE r.slot <> ALL (slots);
+	INSERT INTO settle.relay_start (slot, lsn, lacks)
+	SELECT s.slot_name, s.confirmed_flush_lsn, ARRAY(SELECT m FROM settle.months_of('outbox') AS m WHERE EXISTS (SELECT FROM settle.outbox AS o WHERE o.period = m) ORDER BY m)
+	FROM pg_replication_slots AS s
+	WHERE s.slot_name = ANY (slots) AND NOT EXISTS (SELECT FROM settle.relay_start AS r WHERE r.slot = s.slot_name)
+	ON CONFLICT ON CONSTRAINT relay_start_key DO NOTHING;
+	PERFORM FROM settle.relay_start AS r WHERE r.slot = ANY (slots) ORDER BY r.slot FOR UPDATE;
+	RETURN slots;
+END $$;
+COMMENT ON FUNCTION settle.note_relays() IS 'keeps settle.relay_start in step with the slots of this database and locks its rows; returns the slots whose rows it locked, none unless isolation is READ COMMITTED';
+
+-- An event at which a relay has stopped is still in its slot: sent again, it would be there twice.
+CREATE FUNCTION settle.refuse_pending(month date, accounts bigint[], event_ids text[]) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+DECLARE
+	pending record;
+BEGIN
+	SELECT e.event_id, e.slot INTO pending
+	FROM settle.relay_error AS e JOIN pg_replication_slots AS s ON s.slot_name = e.slot
+	WHERE e.period = month AND e.action = 'stop' AND e.commit_lsn >= s.confirmed_flush_lsn
+		AND s.plugin = 'settle' AND s.database = current_database()
+		AND (accounts IS NULL OR e.account_id = ANY (accounts)) AND (event_ids IS NULL OR e.event_id = ANY (event_ids))
+	ORDER BY e.error_id LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the relay of slot % stopped at event %, which waits there', pending.slot, pending.event_id
+			USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = 'Sent again, it would come twice.',
+				HINT = 'Mend the cause, see settle.relay_error, and start the relay; or start it with relay.poison = dead-letter, and send the event again then.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION settle.refuse_pending(date, bigint[], text[]) IS 'error 55000 when a relay has stopped at one of these events and not gone past it';
+
 -- Revisions of an account keep their order: the ids of one account and month differ in the revision only, and a longer
--- number is a larger one.
+-- number is a larger one. A whole month sent again makes good what a slot lacks, as it holds every event that the
+-- slot came too late for; a part of it does not, however often it is sent. The relays are noted first, for a later snapshot.
 CREATE FUNCTION settle.send_again(month date, accounts bigint[], event_ids text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
+	slots CONSTANT text[] := settle.note_relays();
 	sent bigint;
 BEGIN
+	PERFORM settle.refuse_pending(month, accounts, event_ids);
 	INSERT INTO settle.outbox_republish (account_id, created_at, period, event_type, event_id, payload)
 	SELECT o.account_id, o.created_at, o.period, o.event_type, o.event_id, o.payload FROM settle.outbox AS o
 	WHERE o.period = send_again.month AND (send_again.accounts IS NULL OR o.account_id = ANY (send_again.accounts))
 		AND (send_again.event_ids IS NULL OR o.event_id = ANY (send_again.event_ids))
 	ORDER BY o.account_id, CASE WHEN o.account_id IS NULL THEN o.created_at END, length(o.event_id), o.event_id;
 	GET DIAGNOSTICS sent = ROW_COUNT;
+	IF accounts IS NULL AND (event_ids IS NULL OR sent = (SELECT count(*) FROM settle.outbox AS o WHERE o.period = month)) THEN
+		UPDATE settle.relay_start AS r SET lacks = array_remove(r.lacks, month) WHERE r.slot = ANY (slots) AND month = ANY (r.lacks);
+	END IF;
 	UPDATE settle.relay_error AS e SET republished_at = now()
 	WHERE e.period = send_again.month AND e.event_id IN (SELECT r.event_id FROM settle.outbox_republish AS r);
 	DELETE FROM settle.outbox_republish;
@@ -206,7 +297,7 @@ BEGIN
 	END IF;
 	RETURN sent;
 END $$;
-COMMENT ON FUNCTION settle.send_again(date, bigint[], text[]) IS 'writes the events of a month, of some accounts or with some ids, once more for the relay; returns how many';
+COMMENT ON FUNCTION settle.send_again(date, bigint[], text[]) IS 'writes the events of a month, of some accounts or with some ids, once more for the relay; returns how many. When that is the whole month, its slots lack nothing of it';
 
 CREATE FUNCTION settle_republish(period text, accounts bigint[] DEFAULT NULL, command_id uuid DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -240,7 +331,7 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(sent));
 	RETURN sent;
 END $$;
-COMMENT ON FUNCTION settle_republish(text, bigint[], uuid) IS 'sends the events of a month again, with the same ids, for a consumer that lost them: all of them, or those of some accounts. Returns how many; the relay sends them when this transaction commits. Errors: 22023 malformed month, or an account without a bill of it, 55000 no relay, or events pruned, ST003 month not open, ST012 command id used otherwise';
+COMMENT ON FUNCTION settle_republish(text, bigint[], uuid) IS 'sends the events of a month again, with the same ids, for a consumer that lost them: all of them, or those of some accounts. Returns how many; the relay sends them when this transaction commits. An old revision may so come after a newer one that was sent before: consumers compare `revision` and keep the highest. Sent as a whole (isolation level READ COMMITTED), the month can be pruned although a slot came too late for it. Errors: 22023 malformed month, or an account without a bill of it, 55000 no relay, events pruned, or a relay that stopped at one of them, ST003 month not open, ST012 command id used otherwise';
 
 CREATE FUNCTION settle_republish(event_ids text[], command_id uuid DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -254,6 +345,9 @@ DECLARE
 BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
+	END IF;
+	IF event_ids IS NULL THEN
+		RAISE EXCEPTION 'event_ids must not be NULL' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	PERFORM settle.require_relay();
 	SELECT id INTO wrong FROM unnest(event_ids) AS id WHERE id !~ '^[^/]+/[0-9]{4}-(0[1-9]|1[0-2])/' OR id ~ '^[^/]+/0000' OR id IS NULL LIMIT 1;
@@ -277,9 +371,14 @@ BEGIN
 	PERFORM settle.command_finish(command_id, to_jsonb(sent));
 	RETURN sent;
 END $$;
-COMMENT ON FUNCTION settle_republish(text[], uuid) IS 'sends these events again, with the same ids: for a consumer that lost them, or after Kafka refused them (settle.relay_error). Returns how many; all or none. Reads the outbox of their months whole. Errors: 22023 an event that is not there, 55000 no relay, ST012 command id used otherwise';
+COMMENT ON FUNCTION settle_republish(text[], uuid) IS 'sends these events again, with the same ids: for a consumer that lost them, or after Kafka refused them (settle.relay_error). Returns how many; all or none. An old revision may so come after a newer one: consumers compare `revision` and keep the highest. Not for an event at which a relay has stopped: it waits in the slot and would come twice. Reads the outbox of their months whole. Errors: 22004 event_ids is NULL, 22023 an event that is not there, 55000 no relay, or one that stopped at an event, ST012 command id used otherwise';
 
 -- ---- pruning ----------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION settle.flush_wal(lsn pg_lsn) RETURNS void
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'settle_flush_wal';
+COMMENT ON FUNCTION settle.flush_wal(pg_lsn) IS 'writes the WAL up to here to disk';
 
 -- An event that was counted before the message was written was committed before it. So when every relay has confirmed the
 -- message, Kafka holds them all.
@@ -306,27 +405,42 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.wait_for_relays(pg_lsn, interval) IS 'waits until every relay of this database has confirmed what was committed before; NULL, or why one has not';
 
+CREATE FUNCTION settle.refused_objection(month date) RETURNS text
+LANGUAGE sql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, settle, pg_temp AS $$
+	SELECT format('Kafka refused %s of its events, see settle.relay_error', count(*)) FROM settle.relay_error AS e
+	WHERE e.period = month AND e.action = 'dead-letter' AND e.republished_at IS NULL HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION settle.refused_objection(date) IS 'says how many events of a month Kafka refused and nobody has sent again; NULL when there are none';
+
+-- That a slot has confirmed everything proves what was committed since its beginning, so the month must be none that it
+-- lacks. That alone decides which events Kafka has: a count holds those sent again too, and cannot tell which they were.
+-- It must be large enough all the same, which it is not when somebody moved the slot by hand.
 CREATE FUNCTION settle.prune_objection(month date, events bigint) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
-	refused CONSTANT bigint := (SELECT count(*) FROM settle.relay_error AS e
-		WHERE e.period = month AND e.action = 'dead-letter' AND e.republished_at IS NULL);
+	remedy CONSTANT text := CASE WHEN settle.pruned_at(month) IS NULL THEN format('SELECT settle_republish(%L)', to_char(month, 'YYYY-MM'))
+		ELSE format('SELECT settle_republish(ARRAY(SELECT event_id FROM settle.outbox WHERE period = %L))', month) END;
+	refused CONSTANT text := settle.refused_objection(month);
 	slot record;
 BEGIN
-	SELECT s.slot_name, coalesce(p.events, 0) AS sent INTO slot FROM pg_replication_slots AS s
+	-- A slot without a row was made in this moment.
+	SELECT s.slot_name, coalesce(p.events, 0) AS sent, coalesce(month = ANY (r.lacks), true) AS lacking INTO slot
+	FROM pg_replication_slots AS s
 		LEFT JOIN settle.relay_progress AS p ON p.slot = s.slot_name AND p.period = month
+		LEFT JOIN settle.relay_start AS r ON r.slot = s.slot_name
 	WHERE s.plugin = 'settle' AND s.database = current_database()
-	ORDER BY 2, 1 LIMIT 1;
+	ORDER BY coalesce(p.events, 0) < prune_objection.events DESC, 3 DESC, 2, 1 LIMIT 1;
 	RETURN CASE
 		WHEN slot.slot_name IS NULL THEN 'no relay: nobody has brought its events to Kafka'
-		WHEN refused > 0 THEN format('Kafka refused %s of its events, see settle.relay_error', refused)
-		-- as when the slot was made after the month had been settled
-		WHEN slot.sent < prune_objection.events THEN format('slot %s has brought %s of %s events to Kafka; SELECT settle_republish(%L) sends them all',
-			slot.slot_name, slot.sent, prune_objection.events, to_char(month, 'YYYY-MM'))
+		WHEN refused IS NOT NULL THEN refused
+		WHEN slot.sent < prune_objection.events THEN format('slot %s has brought %s of %s events to Kafka; %s sends them all',
+			slot.slot_name, slot.sent, prune_objection.events, remedy)
+		WHEN slot.lacking THEN format('slot %s came after some of its events; %s sends them all', slot.slot_name, remedy)
 	END;
 END $$;
-COMMENT ON FUNCTION settle.prune_objection(date, bigint) IS 'why the events of a month must stay although its relays have nothing left to confirm; NULL when they may go';
+COMMENT ON FUNCTION settle.prune_objection(date, bigint) IS 'why the events of a month must stay although its relays have nothing left to confirm: a slot came too late for some of them (settle.relay_start) or has counted fewer than there are, or Kafka refused some. NULL when they may go';
 
 CREATE FUNCTION settle.empty_outbox(month date, events bigint) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -344,11 +458,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.empty_outbox(date, bigint) IS 'empties the outbox of a month when it still has so many events; returns how many it has';
 
-CREATE FUNCTION settle.prune_month(month date, events bigint, objection text, force boolean) RETURNS text
+CREATE FUNCTION settle.prune_month(month date, events bigint, objection text, refused text, force boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 DECLARE
-	why text := CASE WHEN NOT force THEN coalesce(objection, settle.prune_objection(month, events)) END;
+	why text := CASE WHEN NOT force THEN coalesce(objection, settle.prune_objection(month, events), refused) END;
 	run settle.run;
 BEGIN
 	SELECT * INTO run FROM settle.run AS r WHERE r.period = month AND r.state IN ('running', 'stopped', 'failed') LIMIT 1;
@@ -365,7 +479,7 @@ BEGIN
 	END IF;
 	RETURN why;
 END $$;
-COMMENT ON FUNCTION settle.prune_month(date, bigint, text, boolean) IS 'removes the events of a month from the outbox and records it; NULL, or why not';
+COMMENT ON FUNCTION settle.prune_month(date, bigint, text, text, boolean) IS 'removes the events of a month from the outbox and records it; NULL, or why not';
 
 CREATE FUNCTION settle_outbox_prune(keep integer DEFAULT 3, force boolean DEFAULT false, command_id uuid DEFAULT NULL)
 RETURNS TABLE (period text, events bigint, pruned boolean, reason text)
@@ -392,14 +506,19 @@ BEGIN
 			RAISE EXCEPTION 'settle_outbox_prune() needs isolation level READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
 		END IF;
 		first_kept := date_trunc('month', now() AT TIME ZONE settle.effective_time_zone()) - make_interval(months => keep);
-		SELECT coalesce(jsonb_agg(jsonb_build_object('month', o.period, 'events', o.events) ORDER BY o.period), '[]') INTO old
+		-- Whoever sends a month again waits now until this is over: what is not yet confirmed must not count as sent.
+		IF NOT force THEN
+			PERFORM settle.note_relays();
+		END IF;
+		SELECT coalesce(jsonb_agg(jsonb_build_object('month', o.period, 'events', o.events, 'refused', settle.refused_objection(o.period)) ORDER BY o.period), '[]') INTO old
 		FROM (SELECT period, count(*) AS events FROM settle.outbox WHERE period < first_kept GROUP BY period) AS o;
 		IF old <> '[]' AND NOT force THEN
 			bound := pg_logical_emit_message(false, 'settle', '');
+			PERFORM settle.flush_wal(bound); -- senders see what is on disk; the WAL writer may sleep
 			objection := settle.wait_for_relays(bound, '30 s');
 		END IF;
-		FOR month IN SELECT o.month, o.events FROM jsonb_to_recordset(old) AS o (month date, events bigint) ORDER BY 1 LOOP
-			why := settle.prune_month(month.month, month.events, objection, force);
+		FOR month IN SELECT o.* FROM jsonb_to_recordset(old) AS o (month date, events bigint, refused text) ORDER BY 1 LOOP
+			why := settle.prune_month(month.month, month.events, objection, month.refused, force);
 			answer := answer || jsonb_build_object('period', to_char(month.month, 'YYYY-MM'), 'events', month.events,
 				'pruned', why IS NULL, 'reason', why);
 		END LOOP;
@@ -410,6 +529,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle_outbox_prune(integer, boolean, uuid) IS
 'removes events from settle.outbox that Kafka holds, of months that ended more than `keep` months ago; a row for each such month that has events, with what was done or why not. The months stay open: their partitions of the outbox are emptied.
-A month is pruned when its runs have ended, every relay of this database has confirmed all that was committed before the call (it waits up to 30 s for that), has counted at least as many events of the month as there are, and none is left refused. force => true asks only whether runs have ended, also where there is no relay.
+A month is pruned when its runs have ended, every relay of this database has confirmed all that was committed before the call (it waits up to 30 s for that), its slot was there before the first event of the month, or when the whole month was last sent again (settle.relay_start; sending a part of it does not suffice), has counted at least as many events of it as there are, and none is left refused. force => true asks only whether runs have ended, also where there is no relay.
 What is pruned cannot be sent again; settle_verify() then says so and checks what is left. Recorded in settle.month_action. For settle_admin.
 Errors: 22023 keep, 55P03 in use for a minute (or lock_timeout), 25000 isolation level, ST012 command id used otherwise';

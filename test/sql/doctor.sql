@@ -47,6 +47,12 @@ SELECT fix FROM settle_doctor() WHERE check_name = 'last month' \gexec
 \set ECHO all
 SELECT * FROM check_of('last month');
 
+\echo a slot of a relay that stands still is needed; one without consumer of another kind is not
+SELECT pg_create_logical_replication_slot('settle_doctor_relay', 'settle') IS NOT NULL AS made;
+SELECT pg_create_logical_replication_slot('settle_doctor_other', 'test_decoding') IS NOT NULL AS made;
+SELECT check_name, state, regexp_replace(found, '[0-9]+ [kMG]?B|[0-9]+ bytes', 'some', 'g') AS found, fix FROM check_of('idle slots');
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'settle\_doctor\_%';
+
 \echo runs that have not ended
 BEGIN;
 UPDATE settle.run SET state = 'stopped';

@@ -133,6 +133,7 @@ class Record(Relaying):
             self.refuses(f"{name}, attempt {attempt}", 6, giant)
         row = "SELECT slot, event_id, event_type, account_id, period, action, attempts, republished_at, message ~ '^event .* has [0-9]+ bytes' FROM settle.relay_error"
         self.tests.equal(self.sql(row), f"{SLOT}|{giant}|bill.settled.v1|9999999|2024-08-01|stop|2||t", f"{name}: its row")
+        self.tests.check("55000" in self.attempt(f"SELECT settle_republish(ARRAY['{giant}'])"), f"{name}: what waits in the slot is not sent again")
         self.tests.equal(self.sql("SELECT errors FROM settle.relay_status"), "1", f"{name}: the status counts it")
 
         # Without its row the relay must not go past the event.
@@ -183,6 +184,12 @@ class Record(Relaying):
         self.wait_until(f"{name}: the second streams", lambda: self.sql("SELECT count(*) FROM settle.relay_status WHERE state = 'streaming'") == "2", relay=second)
         self.tests.equal(self.prune(), ["2024-05 f", "2024-06 f", "2024-07 f", "2024-08 f"], f"{name}: a slot that came too late keeps all")
         self.tests.check("slot second has brought 0 of" in self.reason and "settle_republish('2024-08')" in self.reason, f"{name}: it says why", self.reason)
+        june = "(SELECT array_agg(account_id) FROM settle.bill WHERE period = '2024-06-01')"
+        self.sql(f"SELECT settle_republish('2024-06', accounts => {june}) FROM generate_series(1, 2)")
+        self.wait_until(f"{name}: the second has counted as many events as June has", lambda: self.sql(
+            "SELECT coalesce(sum(events), 0) >= (SELECT count(*) FROM settle.outbox WHERE period = '2024-06-01') FROM settle.relay_progress"
+            " WHERE slot = 'second' AND period = '2024-06-01'") == "t", 30, second)
+        self.tests.equal(self.prune()[1], "2024-06 f", f"{name}: but they are a part, twice, so June stays")
         self.sql("SELECT settle_republish('2024-07')")
         self.wait_until(f"{name}: the second has July", lambda: self.prune() == ["2024-05 f", "2024-06 f", "2024-07 t", "2024-08 f"], relay=second)
         self.tests.equal(self.end(second), 0, f"{name}: SIGTERM ends the second well")
