@@ -107,7 +107,7 @@ bool session_start(Session *session, SmtpMail *mail) MUST_CHECK;
 void session_quit(Session *session);
 /* Ends here and now; a mail ends by what is known of it. */
 void session_lose(Session *session, const char *reason, const SmtpReply *reply);
-/* Timeouts, age, idleness. */
+/* Timeouts and idleness; age is looked at before the next mail. */
 void session_check(Session *session, int64_t now_ms);
 
 /* ---- smtp_message.c ---- */

@@ -489,15 +489,12 @@ session_opened(Session *session)
 void
 session_check(Session *session, int64_t now_ms)
 {
-	const int64_t age_ms = now_ms - session->opened_ms;
-
+	if (now_ms < session->deadline_ms)
+		return;
 	if (session->state == SESSION_IDLE)
-	{
-		if (now_ms >= session->deadline_ms || age_ms >= session->pool->settings->max_connection_age_s * 1000)
-			session_quit(session);
-	}
-	else if (now_ms >= session->deadline_ms && session->state == SESSION_CONNECTING)
+		session_quit(session);
+	else if (session->state == SESSION_CONNECTING)
 		session_failed(session, "no connection in time");
-	else if (now_ms >= session->deadline_ms)
+	else
 		session_lose(session, session->state == SESSION_DOT ? "no reply to the message in time" : "no reply in time", NULL);
 }

@@ -63,7 +63,7 @@ static const ConfKey keys[] = {
 	NUMBER("driver.pause_ms", pause_ms, "0", "after each mail"),
 	NUMBER("driver.timeout_s", timeout_s, "60", "the pool is freed after so long"),
 	NUMBER("driver.drain_ms", drain_ms, "0", "the pool is drained after so long"),
-	NUMBER("driver.drain_after", drain_after, "0", "the pool is drained from within the result that is the so manieth"),
+	NUMBER("driver.drain_after", drain_after, "0", "the pool is drained from within the result of the so-manyth mail"),
 	NUMBER("driver.free_ms", free_ms, "0", "the pool is freed after so long"),
 	TEXT("driver.to", to, "to%lld@example.org", "recipients; one %lld is the number"),
 	TEXT("driver.sender", sender, "", "envelope sender; empty = email.from"),
@@ -222,7 +222,7 @@ on_result(SmtpMail *mail, const Result *result, void *arg)
 		driver->done++;
 		buf_free(&item->message);
 	}
-	if (driver->done == driver->settings.drain_after)
+	if (driver->settings.drain_after > 0 && driver->done == driver->settings.drain_after && !driver->over)
 	{
 		driver->over = true;
 		smtp_pool_drain(driver->pool);
