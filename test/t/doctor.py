@@ -7,6 +7,7 @@ What can be broken inside a database is in test/sql/doctor.sql.
 usage: doctor.py
 """
 
+import os
 import sys
 import time
 
@@ -20,7 +21,6 @@ BAD = {
     "max_worker_processes": 1,
     "max_connections": 10,
     "autovacuum_max_workers": 1,
-    "max_locks_per_transaction": 26,
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "track_counts": "off",
@@ -35,6 +35,10 @@ class Doctor:
         self.tests = Tests()
         self.server = Server("doctor", **BAD)
         self.server.create_settled("doctor", 4)
+        # too few locks for what is there; to create it takes more
+        with open(os.path.join(self.server.data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write("max_locks_per_transaction = 10\n")
+        self.server.start("restart", "-m", "fast")
 
     def look(self):
         rows = self.server.sql("SELECT check_name || '|' || state || '|' || found || '|' || coalesce(replace(fix, E'\\n', '~'), '')"
