@@ -123,6 +123,7 @@ class Crash(Disturb):
             worker = []
 
             def blow(leader):
+                self.wait_process("settle worker", timeout=1)  # it comes a moment after its leader
                 worker[:] = self.server.children("settle worker")
                 try:
                     for pid in worker if hangs else []:
