@@ -343,12 +343,16 @@ main(int argc, char **argv)
 	if (!conf_load(&conf, argc, argv, switches, &action, &err))
 	{
 		fprintf(stderr, "smtp_driver: %s\n", err.text);
+		conf_free(&conf);
 		return 2;
 	}
 	if (action == CONF_HELP)
 		conf_help(&conf, switches, stdout);
 	if (action != CONF_RUN)
+	{
+		conf_free(&conf);
 		return 0;
+	}
 	log_setup(LOG_LEVEL_WARNING, false);
 	driver.items = calloc((size_t) driver.settings.mails + 1, sizeof(Item));
 	driver.again = calloc((size_t) driver.settings.mails + 1, sizeof(Item *));
