@@ -10,9 +10,6 @@
 #include "lib/pg.h"
 #include "notify/db.h"
 
-#define OID_INT8 20
-#define OID_INT4 23
-#define OID_TEXT 25
 #define OID_INT8_ARRAY 1016
 #define OID_INT4_ARRAY 1007
 #define OID_TEXT_ARRAY 1009

@@ -28,6 +28,11 @@ void db_close(Db *db);
 
 #define DB_PARAMS_MAX 24
 
+/* The types of elements of arrays. */
+#define OID_INT8 20
+#define OID_INT4 23
+#define OID_TEXT 25
+
 typedef struct DbBuffer {
 	char *data;
 	size_t len, size;

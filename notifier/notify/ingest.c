@@ -20,9 +20,6 @@
 #include "notify/event.h"
 #include "notify/ingest.h"
 
-#define OID_INT8 20
-#define OID_INT4 23
-#define OID_TEXT 25
 #define LONGEST_PAUSE_MS 5000
 #define MAX_BATCH 10000
 

@@ -429,10 +429,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier;
 	END IF;
-	IF btrim(coalesce(reason, '')) = '' THEN
-		RAISE EXCEPTION 'dropping a month needs a reason'
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is kept in settle.month_action.';
-	END IF;
+	PERFORM settle.require_reason(reason, 'dropping a month', 'settle.month_action');
 	IF force IS NULL THEN
 		RAISE EXCEPTION 'force must be true or false' USING ERRCODE = 'null_value_not_allowed';
 	END IF;

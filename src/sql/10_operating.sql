@@ -132,15 +132,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.lock_run(bigint) IS 'the run, locked until the transaction ends; its leader, and whoever wants to resume, release or abandon it, waits. Error ST008: no such run';
 
-CREATE FUNCTION settle.require_reason(reason text, what text) RETURNS void
+CREATE FUNCTION settle.require_reason(reason text, what text, kept_in text DEFAULT 'settle.run_action') RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
 BEGIN
 	IF btrim(coalesce(reason, '')) = '' THEN
-		RAISE EXCEPTION '% needs a reason', what USING ERRCODE = 'invalid_parameter_value', HINT = 'It is kept in settle.run_action.';
+		RAISE EXCEPTION '% needs a reason', what USING ERRCODE = 'invalid_parameter_value', HINT = format('It is kept in %s.', kept_in);
 	END IF;
 END $$;
-COMMENT ON FUNCTION settle.require_reason(text, text) IS 'error 22023 when the reason is missing or empty';
+COMMENT ON FUNCTION settle.require_reason(text, text, text) IS 'error 22023 when the reason is missing or empty; kept_in: the table where it can be read afterwards';
 
 CREATE FUNCTION settle_stop(run_id bigint, reason text DEFAULT NULL, command_id uuid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

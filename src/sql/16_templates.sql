@@ -164,9 +164,7 @@ BEGIN
 			'locale', locale, 'version', version, 'reason', reason)) IS NOT NULL THEN
 		RETURN;
 	END IF;
-	IF btrim(coalesce(reason, '')) = '' THEN
-		RAISE EXCEPTION 'retiring a template needs a reason' USING ERRCODE = 'invalid_parameter_value', HINT = 'It is kept in settle.template_retirement.';
-	END IF;
+	PERFORM settle.require_reason(reason, 'retiring a template', 'settle.template_retirement');
 	LOCK TABLE settle.template IN SHARE ROW EXCLUSIVE MODE;
 	SELECT t.template_id INTO retired FROM settle.template AS t
 	WHERE t.kind = kind AND t.channel = channel AND t.locale = locale AND t.version = version;

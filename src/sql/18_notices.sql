@@ -216,16 +216,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION settle.notice_act(text, date, bigint, jsonb, text) IS 'records what an operator did, and wakes the notifier';
 
-CREATE FUNCTION settle.require_notice_reason(reason text, what text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, settle, pg_temp AS $$
-BEGIN
-	IF btrim(coalesce(reason, '')) = '' THEN
-		RAISE EXCEPTION '% needs a reason', what USING ERRCODE = 'invalid_parameter_value', HINT = 'It is kept in settle.notice_action.';
-	END IF;
-END $$;
-COMMENT ON FUNCTION settle.require_notice_reason(text, text) IS 'error 22023 when the reason is missing or empty';
-
 CREATE FUNCTION settle.known_channel(channel text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, settle, pg_temp AS $$
@@ -278,7 +268,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'a retry');
+	PERFORM settle.require_reason(reason, 'a retry', 'settle.notice_action');
 	IF states IS NULL OR NOT states <@ '{failed,dead,expired,suppressed,cancelled}' THEN
 		RAISE EXCEPTION 'only notices that are failed, dead, expired, suppressed or cancelled can be tried again' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'settle_notice_resolve() is for those that are unknown, settle_notice_resend() for those that were sent.';
@@ -302,7 +292,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'resolving a notice');
+	PERFORM settle.require_reason(reason, 'resolving a notice', 'settle.notice_action');
 	IF notice_ids IS NULL OR outcome IS NULL OR outcome NOT IN ('sent', 'not sent') THEN
 		RAISE EXCEPTION 'an outcome is sent or not sent, and ids are needed' USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'sent: the provider has it; not sent: it goes out again.';
@@ -329,7 +319,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'sending once more');
+	PERFORM settle.require_reason(reason, 'sending once more', 'settle.notice_action');
 	SELECT * INTO old FROM settle.notice AS n WHERE n.period = month AND n.notice_id = settle_notice_resend.notice_id FOR NO KEY UPDATE;
 	IF old.notice_id IS NULL THEN
 		RAISE EXCEPTION 'notice % of % does not exist', coalesce(settle_notice_resend.notice_id::text, 'NULL'), settle_notice_resend.period
@@ -362,7 +352,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'cancelling notices');
+	PERFORM settle.require_reason(reason, 'cancelling notices', 'settle.notice_action');
 	changed := settle.change_notices(month, 'cancelled', '{held,pending,deferred}', channel, notice_ids, NULL);
 	PERFORM settle.notice_act('cancel', month, changed, filter, reason);
 	PERFORM settle.command_finish(command_id, to_jsonb(changed));
@@ -390,7 +380,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::boolean;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'a pause'), settle.check_scope(scope);
+	PERFORM settle.require_reason(reason, 'a pause', 'settle.notice_action'), settle.check_scope(scope);
 	INSERT INTO settle.notice_pause (scope, reason) VALUES (settle_notice_pause.scope, settle_notice_pause.reason) ON CONFLICT DO NOTHING;
 	changed := FOUND;
 	PERFORM settle.notice_act('pause', NULL, 0, jsonb_build_object('scope', scope), reason);
@@ -409,7 +399,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::boolean;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'going on'), settle.check_scope(scope);
+	PERFORM settle.require_reason(reason, 'going on', 'settle.notice_action'), settle.check_scope(scope);
 	DELETE FROM settle.notice_pause AS p WHERE p.scope = settle_notice_resume.scope;
 	changed := FOUND;
 	PERFORM settle.notice_act('resume', NULL, 0, jsonb_build_object('scope', scope), reason);
@@ -431,7 +421,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::boolean;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'a suppression');
+	PERFORM settle.require_reason(reason, 'a suppression', 'settle.notice_action');
 	IF field IS NULL OR address IS NULL OR remove IS NULL THEN
 		RAISE EXCEPTION 'a suppression is of an address of channel email or sms' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
@@ -459,7 +449,7 @@ BEGIN
 	IF earlier IS NOT NULL THEN
 		RETURN earlier::bigint;
 	END IF;
-	PERFORM settle.require_notice_reason(reason, 'trying dead letters again');
+	PERFORM settle.require_reason(reason, 'trying dead letters again', 'settle.notice_action');
 	UPDATE settle.dead_letter AS d SET state = 'retry'
 	WHERE d.state = 'open' AND (ids IS NULL OR d.dead_letter_id = ANY (ids)) AND (reason_like IS NULL OR d.reason LIKE reason_like);
 	GET DIAGNOSTICS changed = ROW_COUNT;
