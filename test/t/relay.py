@@ -156,10 +156,7 @@ class Relay(Relaying):
         try:
             self.start_servers(wal_sender_timeout="5s")
             self.server.generate("month", self.accounts, "2024-05")
-            for name in sorted(name for name in dir(self) if name.startswith("test_") and self.options.only in name):
-                began = time.monotonic()
-                getattr(self, name)()
-                print(f"# {name}: {time.monotonic() - began:.1f} s", flush=True)
+            self.run_scenarios()
         finally:
             self.remove_all()
         self.print_kills()

@@ -241,10 +241,7 @@ class Record(Relaying):
             self.start_servers(wal_sender_timeout="5s")
             self.sql("ALTER ROLE settle_relay LOGIN")
             self.server.generate("month", ACCOUNTS, "2024-05")
-            for name in sorted(name for name in dir(self) if name.startswith("test_") and self.options.only in name):
-                began = time.monotonic()
-                getattr(self, name)()
-                print(f"# {name}: {time.monotonic() - began:.1f} s", flush=True)
+            self.run_scenarios()
         finally:
             self.remove_all()
         self.tests.end()

@@ -296,6 +296,12 @@ class Relaying:
             last[place] = moment
         self.tests.equal(wrong[:5], [], f"{name}: events of an account are in order")
 
+    def run_scenarios(self):
+        for name in sorted(name for name in dir(self) if name.startswith("test_") and self.options.only in name):
+            began = time.monotonic()
+            getattr(self, name)()
+            print(f"# {name}: {time.monotonic() - began:.1f} s", flush=True)
+
     # ---- figures --------------------------------------------------------------------------------------------------
 
     def note_kill(self, kind, unfinished, began):
